@@ -1,0 +1,138 @@
+"""Bayesian meta-analysis of drug effects that fade.
+
+``import bayesma as bm`` is light: a name is imported from its room when it is first used.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bayesma import priors
+    from bayesma.analysis import Analysis, load_analysis, load_spec
+    from bayesma.bayes import build, fit
+    from bayesma.catalogue import datasets, load_dataset
+    from bayesma.covariance import compound_symmetry
+    from bayesma.effects import Effects, effect_sizes
+    from bayesma.errors import (
+        BayesmaError,
+        ConvergenceWarning,
+        DataError,
+        ExtrapolationWarning,
+        QueryError,
+        SpecError,
+        TableError,
+        UnseenLevelError,
+    )
+    from bayesma.plots import plot_decay
+    from bayesma.posterior import Fit, load_fit
+    from bayesma.queries import (
+        contrast,
+        days,
+        decay_curve,
+        grid,
+        half_life,
+        hours,
+        study_effects,
+        summary,
+        time_to_loss,
+    )
+    from bayesma.readers import read_table
+    from bayesma.spec import ModelSpec
+    from bayesma.table import StudyTable
+
+    __version__: str
+
+__all__ = [
+    # data
+    "StudyTable",
+    "read_table",
+    "datasets",
+    "load_dataset",
+    # effects
+    "Effects",
+    "effect_sizes",
+    "compound_symmetry",
+    # models
+    "ModelSpec",
+    "Analysis",
+    "load_analysis",
+    "load_spec",
+    "priors",
+    # fits
+    "Fit",
+    "build",
+    "fit",
+    "load_fit",
+    # questions
+    "contrast",
+    "days",
+    "decay_curve",
+    "grid",
+    "half_life",
+    "hours",
+    "study_effects",
+    "summary",
+    "time_to_loss",
+    "plot_decay",
+    # what can go wrong
+    "BayesmaError",
+    "ConvergenceWarning",
+    "DataError",
+    "ExtrapolationWarning",
+    "QueryError",
+    "SpecError",
+    "TableError",
+    "UnseenLevelError",
+    "__version__",
+]
+
+if not TYPE_CHECKING:
+    _NAMES_BY_ROOM = {
+        "analysis": ("Analysis", "load_analysis", "load_spec"),
+        "bayes": ("build", "fit"),
+        "catalogue": ("datasets", "load_dataset"),
+        "covariance": ("compound_symmetry",),
+        "effects": ("Effects", "effect_sizes"),
+        "errors": (
+            "BayesmaError",
+            "ConvergenceWarning",
+            "DataError",
+            "ExtrapolationWarning",
+            "QueryError",
+            "SpecError",
+            "TableError",
+            "UnseenLevelError",
+        ),
+        "plots": ("plot_decay",),
+        "posterior": ("Fit", "load_fit"),
+        "queries": (
+            "contrast",
+            "days",
+            "decay_curve",
+            "grid",
+            "half_life",
+            "hours",
+            "study_effects",
+            "summary",
+            "time_to_loss",
+        ),
+        "readers": ("read_table",),
+        "spec": ("ModelSpec",),
+        "table": ("StudyTable",),
+    }
+    _ROOMS = {name: room for room, names in _NAMES_BY_ROOM.items() for name in names}
+
+    def __getattr__(name):
+        """Import a public name from its room (PEP 562)."""
+        from importlib import import_module, metadata
+
+        if name == "__version__":
+            return metadata.version("bayesma")
+        if name == "priors":
+            return import_module("bayesma.priors")
+        if name not in _ROOMS:
+            raise AttributeError(f"module 'bayesma' has no attribute '{name}'")
+        return getattr(import_module(f"bayesma.{_ROOMS[name]}"), name)
+
+    def __dir__():
+        """Return the public names."""
+        return sorted(__all__)

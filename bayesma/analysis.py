@@ -1,0 +1,228 @@
+"""Model files: one TOML names the data, how to prepare them, and the spec."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bayesma.catalogue import load_dataset, root
+from bayesma.effects import Effects, effect_sizes
+from bayesma.errors import SpecError, did_you_mean
+from bayesma.readers import read_table
+from bayesma.spec import ModelSpec
+from bayesma.table import StudyTable
+
+__all__ = ["Analysis", "load_analysis", "load_spec", "models"]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A model file: data and spec.
+
+    Attributes
+    ----------
+    name : str
+        The file's name without its ending, with the variant after a slash.
+    title : str
+        One line for people.
+    folder : Path
+        Folder of the file; relative data paths start there.
+    data : str
+        Dataset name, or path of a CSV file.
+    table, members : str or None
+        Table of the dataset; table (or CSV path) of the comparisons behind pooled rows.
+    measure, variance : str
+        As `effect_sizes` takes them.
+    columns : mapping
+        Canonical column name to the file's own.
+    keep : mapping of str to list
+        Rows kept: column to allowed values.
+    recode : mapping of str to mapping
+        Levels renamed or merged: column to {old: new}; "" stands for a missing cell.
+    fill : mapping of str to number or str
+        Cells filled in where missing, for instance a printed median group size.
+    rho, within : float, str
+        Sampling correlation within a column's clusters.
+    sampling : mapping of str to number
+        `draws`, `tune`, `chains` or `target_accept` where the model needs other than usual.
+    spec : ModelSpec
+    """
+
+    name: str
+    title: str
+    folder: Path
+    data: str
+    spec: ModelSpec
+    table: str | None = None
+    members: str | None = None
+    measure: str = "SMD"
+    variance: str = "LS"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    keep: Mapping[str, list[Any]] = field(default_factory=dict)
+    recode: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    fill: Mapping[str, Any] = field(default_factory=dict)
+    rho: float = 0.0
+    within: str = "experiment"
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+    def effects(self, folder: str | Path | None = None) -> Effects:
+        """Return the effects that the file describes.
+
+        Parameters
+        ----------
+        folder : str or Path, optional
+            Where prepared third-party datasets are, instead of BAYESMA_DATA.
+
+        Raises
+        ------
+        DataError, TableError, SpecError
+            If the data are not at hand, faulty, or lack a column the file names.
+        """
+        notes: list[str] = []
+        table = self._kept(self._load(self.table, True, folder), notes)
+        table = self._recoded(table, notes)
+        members = None
+        if self.members is not None:
+            members = self._recoded(self._load(self.members, False, folder), notes)
+        found = effect_sizes(table, self.measure, self.variance, members=members,
+                             rho=self.rho, within=self.within)  # fmt: skip
+        return Effects(found.frame, found.measure, found.variance, found.covariance,
+                       found.members, (*notes, *found.notes), found.source)  # fmt: skip
+
+    def _load(self, table: str | None, outcomes: bool, folder: str | Path | None) -> StudyTable:
+        path = self.folder / (self.data if outcomes else str(table))
+        if path.suffix == ".csv":
+            return read_table(path, self.columns if outcomes else None, outcomes=outcomes)
+        return load_dataset(self.data, table, folder)
+
+    def _kept(self, table: StudyTable, notes: list[str]) -> StudyTable:
+        frame, stays = table.frame, pd.Series(True, index=table.frame.index)
+        for column, allowed in self.keep.items():
+            _require(column, frame, self.name)
+            stays &= frame[column].isin(allowed)
+            for value in allowed:
+                if value not in set(frame[column]):
+                    raise SpecError(f"{self.name}: keep.{column} names '{value}', which no row has")
+        if not stays.all():
+            notes.append(f"{int((~stays).sum())} of {len(frame)} rows of {table.source} are not "
+                         f"part of this analysis (keep: {', '.join(self.keep)})")  # fmt: skip
+        rows = tuple(r for r, stay in zip(table.rows, stays, strict=True) if stay)
+        return StudyTable(frame[stays].reset_index(drop=True), table.source, table.names, rows)
+
+    def _recoded(self, table: StudyTable, notes: list[str]) -> StudyTable:
+        frame = table.frame.copy()
+        for column, mapping in self.recode.items():
+            if column not in frame:
+                continue
+            cells = frame[column].fillna("")
+            counts = cells[cells.isin(list(mapping))].value_counts()
+            frame[column] = cells.map(lambda cell, m=mapping: m.get(cell, cell)).replace("", None)
+            for old, count in counts.items():
+                told = old or "(missing)"
+                notes.append(f"{column}: {count} rows '{told}' taken as '{mapping[str(old)]}'")
+        # A pooled row's own n is not what its members' median stands for.
+        for column, value in ({} if "members" in frame else self.fill).items():
+            before = frame[column] if column in frame else pd.Series(float("nan"), frame.index)
+            frame[column] = before.fillna(value)
+            notes.append(f"{column} = {value} filled in for {int(before.isna().sum())} rows "
+                         f"of {table.source}")  # fmt: skip
+        return StudyTable(frame, table.source, table.names, table.rows)
+
+
+def _require(column: str, frame: pd.DataFrame, name: str) -> None:
+    if column not in frame:
+        raise SpecError(f"{name}: no column '{column}'; {did_you_mean(column, list(frame))}")
+
+
+def models() -> list[str]:
+    """Return the names of the shipped models."""
+    return sorted(path.stem for path in root("models").glob("*.toml"))
+
+
+def load_analysis(source: str | Path, variant: str | None = None) -> Analysis:
+    """Return the analysis in a model file.
+
+    Parameters
+    ----------
+    source : str or Path
+        A TOML file, or the name of a shipped model.
+    variant : str, optional
+        A variant the file defines under ``[variants.NAME]``: keys it overrides.
+
+    Raises
+    ------
+    SpecError
+        If there is no such file, it is not TOML, or it holds an unknown key.
+    """
+    path = _path(source)
+    try:
+        record = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path.name}: is not a TOML file ({error})") from error
+    variants = record.pop("variants", {})
+    if variant is not None:
+        if variant not in variants:
+            raise SpecError(f"{path.name}: no variant '{variant}'; "
+                            f"{did_you_mean(variant, list(variants))}")  # fmt: skip
+        record = _merged(record, variants[variant])
+    return _analysis(record, path, variant)
+
+
+def _path(source: str | Path) -> Path:
+    path = Path(source)
+    if path.suffix == ".toml":
+        return path
+    shipped = root("models") / f"{source}.toml"
+    if not shipped.exists():
+        raise SpecError(f"no model '{source}'; {did_you_mean(str(source), models())}")
+    return shipped
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = _merged(out[key], value) if both else value
+    return out
+
+
+def _analysis(record: Mapping[str, Any], path: Path, variant: str | None) -> Analysis:
+    known = [f.name for f in fields(Analysis) if f.name not in {"name", "folder"}]
+    unknown = [key for key in record if key not in known]
+    missing = [key for key in ("data", "spec") if key not in record]
+    if unknown or missing:
+        faults = [f"unknown key '{key}': {did_you_mean(key, known)}" for key in unknown]
+        raise SpecError("; ".join([f"{path.name}: {fault}" for fault in faults]
+                                  + [f"{path.name}: needs the key '{key}'" for key in missing]))  # fmt: skip
+    try:
+        spec = ModelSpec.from_dict(record["spec"])
+    except SpecError as error:
+        raise SpecError(f"{path.name}, [spec]: {error}") from error
+    name = path.stem if variant is None else f"{path.stem}/{variant}"
+    rest = {key: value for key, value in record.items() if key != "spec"}
+    return Analysis(name=name, folder=path.parent, spec=spec, **{"title": path.stem, **rest})
+
+
+def load_spec(source: str | Path, variant: str | None = None) -> ModelSpec:
+    """Return the spec of a model file or of a shipped model.
+
+    Parameters
+    ----------
+    source : str or Path
+        A TOML file, or the name of a shipped model.
+    variant : str, optional
+        A variant that the file defines.
+
+    Raises
+    ------
+    SpecError
+        If there is no such file, it is not TOML, or it holds an unknown key.
+    """
+    return load_analysis(source, variant).spec

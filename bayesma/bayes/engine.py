@@ -1,0 +1,192 @@
+"""fit(): spec and effects to a Fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesma.analysis import Analysis, load_analysis
+from bayesma.bayes.sampler import Compiled, Settings, sample
+from bayesma.design import Design, design
+from bayesma.effects import Effects
+from bayesma.errors import ConvergenceWarning, SpecError
+from bayesma.mean import VARIABLES
+from bayesma.posterior import Fit, table_data
+from bayesma.predictive import log_likelihoods, prior_draws, replicates
+from bayesma.spec import ModelSpec
+
+__all__ = ["fit", "fit_design"]
+
+Floats = NDArray[np.float64]
+PRIOR_DRAWS = 1000
+PACKAGES = ("bayesma", "pymc", "pytensor", "nutpie", "arviz-stats", "numpy", "scipy", "xarray")
+
+
+def fit(
+    effects: Effects | Analysis | str | Path,
+    spec: ModelSpec | None = None,
+    *,
+    seed: int | None = None,
+    draws: int | None = None,
+    tune: int | None = None,
+    chains: int | None = None,
+    sampler: str = "nutpie",
+    target_accept: float | None = None,
+    progress: bool = True,
+) -> Fit:
+    """Sample the posterior of a model.
+
+    Parameters
+    ----------
+    effects : Effects, Analysis, str or Path
+        Effects with a spec; or a model file (or a shipped model's name), which holds both.
+    spec : ModelSpec, optional
+        What to fit; it overrides the model file's.
+    seed : int, optional
+        The same seed gives the same draws. Without one, one is drawn and recorded.
+    draws, tune, chains : int, optional
+        Kept draws and warm-up per chain, and chains: 1000, 1000 and 4, or as the model file
+        says. Every chain starts elsewhere.
+    sampler : {"nutpie", "pymc"}
+        NUTS implementation.
+    target_accept : float, optional
+        0.99 below 100 rows, else 0.9.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    SpecError
+        If the spec does not fit the rows.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the chains have not converged; `Fit.problems` says how.
+    """
+    if isinstance(effects, str | Path):
+        effects = load_analysis(effects)
+    usual: dict[str, Any] = {}
+    if isinstance(effects, Analysis):
+        spec, usual = spec or effects.spec, dict(effects.sampling)
+        effects = effects.effects()
+    if spec is None:
+        raise SpecError("fit() needs a spec: bm.fit(effects, bm.ModelSpec(...), seed=1)")
+    asked = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept}
+    usual |= {name: value for name, value in asked.items() if value is not None}
+    settings = Settings(
+        seed=secrets.randbits(31) if seed is None else seed,
+        sampler=sampler,
+        progress=progress,
+        **usual,
+    )
+    return fit_design(design(spec, effects), settings)
+
+
+def fit_design(plan: Design, settings: Settings, engine: Compiled | None = None) -> Fit:
+    """Return the fit of a design, on an engine already compiled where there is one."""
+    draws = sample(engine or plan, settings)
+    found = Fit(_tree(plan, draws, settings), plan)
+    if not found.converged:
+        warnings.warn("; ".join(found.problems), ConvergenceWarning, stacklevel=3)
+    return found
+
+
+def _tree(plan: Design, draws: xr.DataTree, settings: Settings) -> xr.DataTree:
+    """Return the ArviZ groups of a marginal model."""
+    rng = np.random.default_rng(settings.seed)
+    posterior = draws["posterior"].dataset
+    values = {str(name): array.values for name, array in posterior.data_vars.items()}
+    by_group, by_row = log_likelihoods(plan, values)
+    prior = prior_draws(plan, PRIOR_DRAWS, rng)
+    constant, record = table_data(plan)
+    groups = {
+        "posterior": _labelled(posterior, plan),
+        "sample_stats": draws["sample_stats"].dataset,
+        "log_likelihood": _dataset(
+            plan, {f"by_{plan.unit}": (by_group, plan.unit), "by_row": (by_row, "row")}
+        ),
+        "posterior_predictive": _dataset(plan, {"y": (replicates(plan, values, rng), "row")}),
+        "prior": _prior(plan, prior),
+        "prior_predictive": _dataset(plan, {"y": (replicates(plan, prior, rng)[None], "row")}),
+        "observed_data": xr.Dataset(
+            {"y": ("row", plan.effects.y)}, {"row": plan.effects.frame["row_id"].to_numpy(str)}
+        ),
+        "constant_data": constant,
+    }
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs = {
+        "spec": json.dumps(plan.spec.to_dict()),
+        "effects": json.dumps(record),
+        "provenance": json.dumps(_provenance(plan, settings)),
+    }
+    return tree
+
+
+def _dataset(plan: Design, variables: Mapping[str, tuple[Floats, str]]) -> xr.Dataset:
+    labels = {
+        "row": plan.effects.frame["row_id"].to_numpy(dtype=str),
+        plan.unit: np.array(plan.groups.labels[0], dtype=str),
+    }
+    arrays = {
+        name: xr.DataArray(values, dims=("chain", "draw", dim), coords={dim: labels[dim]})
+        for name, (values, dim) in variables.items()
+    }
+    dataset = xr.Dataset(arrays)
+    return dataset.assign_coords(
+        chain=np.arange(dataset.sizes["chain"]), draw=np.arange(dataset.sizes["draw"])
+    )
+
+
+def _prior(plan: Design, prior: Mapping[str, Floats]) -> xr.Dataset:
+    terms = {VARIABLES[name]: plan.predictors[name].terms for name in plan.predictors}
+    arrays = {}
+    for name, values in prior.items():
+        extra = [f"{name}_term"] if values.ndim > 1 else []
+        coords = {f"{name}_term": np.array(terms[name], dtype=str)} if extra else {}
+        arrays[name] = xr.DataArray(values[None], dims=("chain", "draw", *extra), coords=coords)
+    size = len(next(iter(prior.values())))
+    return xr.Dataset(arrays).assign_coords(chain=[0], draw=np.arange(size))
+
+
+def _labelled(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
+    """Return the posterior with its units said."""
+    measure = plan.effects.measure
+    about = {
+        "level": f"{measure} at the reference delay of each decay cell",
+        "log2_half_life": "log2 of days",
+        "logit_persistent": "logit of the share of the peak that does not fade",
+        "log_tau_ratio": "log of tau relative to its average",
+    } | dict.fromkeys(plan.tau_names, f"standard deviation of group effects, {measure}")
+    for name, text in about.items():
+        if name in posterior:
+            posterior[name].attrs["units"] = text
+    return posterior
+
+
+def _provenance(plan: Design, settings: Settings) -> dict[str, Any]:
+    table = plan.effects.frame.to_csv(index=False).encode()
+    return {
+        "seed": settings.seed,
+        "draws": settings.draws,
+        "tune": settings.tune,
+        "chains": settings.chains,
+        "sampler": settings.sampler,
+        "target_accept": settings.acceptance(len(plan.effects)),
+        "data_sha256": hashlib.sha256(table).hexdigest(),
+        "versions": {name: version(name) for name in PACKAGES},
+    }

@@ -1,0 +1,182 @@
+"""Design to a PyMC model: priors, the mean, and the marginal likelihood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayesma import marginal
+from bayesma.bayes.maths import PyTensorMaths
+from bayesma.covariance import Whitening
+from bayesma.design import Design, Groups, Points, Pooling, design
+from bayesma.effects import Effects
+from bayesma.mean import VARIABLES, effect_mean, row_mean
+from bayesma.priors import Normal, Prior
+from bayesma.spec import ModelSpec
+
+__all__ = ["build", "build_design"]
+
+MATHS = PyTensorMaths()
+
+DISTRIBUTIONS: dict[str, Any] = {
+    "normal": lambda name, p, **kw: pm.Normal(name, p.mu, p.sigma, **kw),
+    "student_t": lambda name, p, **kw: pm.StudentT(name, nu=p.nu, mu=p.mu, sigma=p.sigma, **kw),
+    "half_normal": lambda name, p, **kw: pm.HalfNormal(name, p.sigma, **kw),
+    "half_cauchy": lambda name, p, **kw: pm.HalfCauchy(name, p.sigma, **kw),
+    "log_normal": lambda name, p, **kw: pm.LogNormal(name, p.mu, p.sigma, **kw),
+    "uniform": lambda name, p, **kw: pm.Uniform(name, p.lower, p.upper, **kw),
+}
+
+
+def build(effects: Effects, spec: ModelSpec) -> pm.Model:
+    """Return the PyMC model of a spec on effects, without sampling it.
+
+    Parameters
+    ----------
+    effects : Effects
+    spec : ModelSpec
+
+    Returns
+    -------
+    pymc.Model
+        Group effects are integrated out; `y`, the sampling covariance and the covariates are
+        ``pm.Data``, so that a compiled model refits on other values.
+
+    Raises
+    ------
+    SpecError
+        If the spec does not fit the rows.
+    """
+    return build_design(design(spec, effects))
+
+
+def build_design(plan: Design) -> pm.Model:
+    """Return the PyMC model of a design."""
+    with pm.Model(coords=_coords(plan)) as model:
+        coefficients = {name: _coefficients(plan, name) for name in plan.spec.predictors}
+        taus = [_random(name, plan.spec.priors["tau"]) for name in plan.tau_names[::-1]]
+        mean = effect_mean(coefficients, _points(plan), plan.spec.family, MATHS)
+        mean = row_mean(mean, _pooling(plan), len(plan.effects), MATHS)
+        _likelihood(plan, mean, taus, _scale(plan))
+    return model
+
+
+def _coords(plan: Design) -> dict[str, Any]:
+    coords: dict[str, Any] = {
+        "row": list(plan.effects.frame["row_id"]),
+        plan.unit: list(plan.groups.labels[0]),
+    }
+    if plan.pooling is not None:
+        coords["member"] = list(plan.frame["row_id"])
+    for name in (*plan.spec.predictors, *(["tau"] if plan.varying_tau else [])):
+        coords[f"{VARIABLES[name]}_term"] = list(plan.predictors[name].terms)
+    return coords
+
+
+def _random(name: str, prior: Prior, **kwargs: Any) -> Any:
+    return DISTRIBUTIONS[prior.name](name, prior, **kwargs)
+
+
+def _coefficients(plan: Design, parameter: str) -> Any:
+    """Return the coefficients of a parameter, from standard normal coordinates.
+
+    The sampler starts every chain within one unit of the centre, coordinate by coordinate. In
+    standard units that spreads the chains over the prior, so that a second mode is found.
+    """
+    predictor, name = plan.predictors[parameter], VARIABLES[parameter]
+    prior, contrast = (plan.spec.priors.get(key) for key in (parameter, f"{parameter}_contrast"))
+    averages = predictor.average_basis
+    contrasts = predictor.contrast_basis * getattr(contrast, "sigma", 1.0)
+    centre: Any = np.zeros(len(predictor.terms))
+    if parameter == "tau":  # its average is the scalar tau itself
+        spread = contrasts
+    elif isinstance(prior, Normal):
+        centre = centre + averages @ np.full(averages.shape[1], prior.mu)
+        spread = np.hstack([averages * prior.sigma, contrasts])
+    else:
+        assert prior is not None
+        centre = centre + pt.dot(
+            averages, _random(f"{name}_average", prior, shape=averages.shape[1])
+        )
+        spread = contrasts
+    if spread.shape[1]:
+        centre = centre + pt.dot(spread, pm.Normal(f"{name}_z", 0.0, 1.0, shape=spread.shape[1]))
+    return pm.Deterministic(name, pt.as_tensor(centre), dims=f"{name}_term")
+
+
+def _scale(plan: Design) -> Any:
+    """Return each row's tau relative to the average; 0 for pooled rows."""
+    enters = pm.Data("group_effect_enters", (~plan.pooled).astype(float), dims="row")
+    if not plan.varying_tau:
+        return enters
+    matrix = pm.Data("x_tau", plan.predictors["tau"].matrix(plan.effects.frame))
+    return enters * pt.exp(matrix @ _coefficients(plan, "tau"))
+
+
+def _points(plan: Design) -> Points:
+    """Return the points as shared data."""
+    dim = "row" if plan.pooling is None else "member"
+    matrices = {
+        name: pm.Data(f"x_{name}", matrix, dims=(dim, f"{VARIABLES[name]}_term"))
+        for name, matrix in plan.points.matrices.items()
+    }
+    return Points(
+        matrices,
+        pm.Data("clock", plan.points.clock, dims=dim),
+        pm.Data("reference_delay", plan.points.reference, dims=dim),
+    )
+
+
+def _pooling(plan: Design) -> Pooling | None:
+    if plan.pooling is None:
+        return None
+    return Pooling(
+        pm.Data("member_row", plan.pooling.row, dims="member"),
+        pm.Data("member_floor", plan.pooling.floor, dims="member"),
+        pm.Data("member_slope", plan.pooling.slope, dims="member"),
+    )
+
+
+def _likelihood(plan: Design, mean: Any, taus: list[Any], scale: Any) -> None:
+    """Add the marginal likelihood as one multivariate observation.
+
+    `include` weighs the outermost groups: a group at 0 is left out, without a new compile.
+    """
+    whitening, groups = _whitening(plan), _shared_groups(plan)
+    counts = np.bincount(plan.groups.outermost, minlength=len(groups.labels[0])).astype(float)
+    include = pm.Data("include", np.ones(len(counts)), dims=plan.unit)
+
+    # PyMC substitutes values for random variables in the arguments only, never in a closure.
+    def log_density(value: Any, mu: Any, enters: Any, *spread: Any) -> Any:
+        spread = spread or (pt.as_tensor(0.0),)
+        found = marginal.levels(value - mu, enters, spread, whitening, groups, MATHS)
+        return pt.sum(include * marginal.group_log_likelihood(found, counts, MATHS))
+
+    observed = pm.Data("y_observed", plan.effects.y, dims="row")
+    pm.CustomDist(
+        "y", mean, scale, *taus, logp=log_density, observed=observed, dims="row",
+        signature=",".join(["(n)", "(n)", *["()"] * len(taus)]) + "->(n)",
+    )  # fmt: skip
+
+
+def _whitening(plan: Design) -> Whitening:
+    found = plan.effects.covariance.whitening()
+    return Whitening(
+        pm.Data("whitening_row", found.rows),
+        pm.Data("whitening_column", found.cols),
+        pm.Data("whitening_value", found.values),
+        pm.Data("log_det_v", found.log_det, dims="row"),
+        found.n,
+        found.diagonal,
+    )
+
+
+def _shared_groups(plan: Design) -> Groups:
+    parents = tuple(
+        pm.Data(f"parent_{depth}", parent) for depth, parent in enumerate(plan.groups.parent)
+    )
+    innermost = pm.Data("innermost_group", plan.groups.innermost, dims="row")
+    return Groups(plan.groups.names, plan.groups.labels, parents, innermost)

@@ -1,0 +1,170 @@
+"""Sampling covariance V of dependent effects, kept as the blocks it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from bayesma.errors import SpecError
+
+__all__ = ["Blocks", "Whitening", "compound_symmetry"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """The inverse Cholesky factor of V as coordinates: L^-1[rows, cols] = values.
+
+    Attributes
+    ----------
+    rows, cols : ndarray of int, shape (entries,)
+    values : ndarray, shape (entries,)
+    log_det : ndarray, shape (n,)
+        Row i holds 2 log L[i, i]; their sum is log det V.
+    n : int
+        Rows of V.
+    diagonal : bool
+        Whether V is, in which case `values` stand in the order of the rows.
+    """
+
+    rows: Ints
+    cols: Ints
+    values: Floats
+    log_det: Floats
+    n: int
+    diagonal: bool
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A covariance matrix that is diagonal outside a few blocks.
+
+    Attributes
+    ----------
+    v : ndarray, shape (n,)
+        Sampling variances, the diagonal.
+    blocks : tuple of (indices, matrix)
+        Blocks of two rows or more; every row stands in one at most.
+    """
+
+    v: Floats
+    blocks: tuple[tuple[Ints, Floats], ...] = ()
+
+    def dense(self) -> Floats:
+        """Return the full matrix, shape (n, n)."""
+        full = np.diag(self.v)
+        for index, matrix in self.blocks:
+            full[np.ix_(index, index)] = matrix
+        return full
+
+    def labels(self) -> Ints:
+        """Return the block each row stands in, -1 for a row of its own; shape (n,)."""
+        label = np.full(len(self.v), -1, dtype=np.int64)
+        for number, (index, _) in enumerate(self.blocks):
+            label[index] = number
+        return label
+
+    def take(self, rows: Sequence[int] | Ints) -> Blocks:
+        """Return the covariance of some rows, each once, in their new order.
+
+        Raises
+        ------
+        SpecError
+            If `rows` are not positions, or hold one twice.
+        """
+        rows = np.asarray(rows)
+        if rows.size and (rows.dtype.kind not in "iu" or len(np.unique(rows)) < len(rows)):
+            raise SpecError("rows must be positions, each once; a mask goes through np.flatnonzero")
+        rows = rows.astype(np.int64)
+        place = np.full(len(self.v), -1, dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        kept = []
+        for index, matrix in self.blocks:
+            stays = place[index] >= 0
+            if stays.sum() > 1:
+                kept.append((place[index[stays]], matrix[np.ix_(stays, stays)]))
+        return Blocks(self.v[rows], tuple(kept))
+
+    def whitening(self) -> Whitening:
+        """Return L^-1 of V = L L' and its log determinant.
+
+        Raises
+        ------
+        SpecError
+            If a block is not positive definite.
+        """
+        single = np.flatnonzero(self.labels() < 0)
+        rows, cols, values = [single], [single], [1 / np.sqrt(self.v[single])]
+        log_det = np.log(self.v)
+        for index, matrix in self.blocks:
+            try:
+                factor = np.linalg.cholesky(matrix)
+            except np.linalg.LinAlgError as error:
+                raise SpecError(
+                    f"the sampling covariance of rows {index.tolist()} is not positive definite"
+                ) from error
+            inverse = np.linalg.inv(factor)
+            lower = np.tril_indices(len(index))
+            rows.append(index[lower[0]])
+            cols.append(index[lower[1]])
+            values.append(inverse[lower])
+            log_det[index] = 2 * np.log(np.diag(factor))
+        return Whitening(
+            np.concatenate(rows),
+            np.concatenate(cols),
+            np.concatenate(values),
+            log_det,
+            len(self.v),
+            not self.blocks,
+        )
+
+
+def compound_symmetry(
+    v: ArrayLike, cluster: Sequence[str] | NDArray[np.str_], rho: float
+) -> Blocks:
+    """Return V with one correlation among the rows of a cluster.
+
+    Cov(y_i, y_j) = rho sqrt(v_i v_j) for i, j in one cluster, 0 otherwise (the constant
+    sampling correlation model, Hedges, Tipton & Johnson 2010, Research Synthesis Methods 1:39).
+
+    Parameters
+    ----------
+    v : array_like, shape (n,)
+        Sampling variances.
+    cluster : sequence of str, shape (n,)
+        Cluster of each row.
+    rho : float
+        Correlation, 0 <= rho < 1.
+
+    Returns
+    -------
+    Blocks
+
+    Raises
+    ------
+    SpecError
+        If rho lies outside [0, 1), or a row has no cluster.
+    """
+    if not 0 <= rho < 1:
+        raise SpecError(f"rho = {rho}: a sampling correlation lies in [0, 1)")
+    variances = np.asarray(v, dtype=float)
+    labels = np.asarray(cluster, dtype=object)
+    if labels.shape != variances.shape or pd.isna(labels).any():
+        raise SpecError("every row needs a cluster; give one of its own to a row that has none")
+    _, codes = np.unique(labels.astype(str), return_inverse=True)
+    order = np.argsort(codes, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+    blocks = []
+    for index in groups:
+        if len(index) > 1 and rho > 0:
+            sd = np.sqrt(variances[index])
+            correlation = np.full((len(index), len(index)), rho)
+            np.fill_diagonal(correlation, 1.0)
+            blocks.append((index, correlation * np.outer(sd, sd)))
+    return Blocks(variances, tuple(blocks))

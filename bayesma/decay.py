@@ -1,0 +1,163 @@
+"""Decay families: the share of the peak effect that is left after a delay.
+
+Each family is one equation and its inverse. A parameter arrives as its linear predictor: the
+half-life as log2 of days, the persistent share as a logit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from bayesma.errors import SpecError, did_you_mean
+
+__all__ = [
+    "FAMILIES",
+    "Decay",
+    "Exponential",
+    "Maths",
+    "NoDecay",
+    "Plateau",
+    "family",
+    "persistent_share",
+]
+
+
+class Maths(Protocol):
+    """The few functions a formula needs, from NumPy or from PyTensor."""
+
+    def exp2(self, x: Any) -> Any:
+        """Return 2^x."""
+
+    def log(self, x: Any) -> Any:
+        """Return the natural logarithm."""
+
+    def log2(self, x: Any) -> Any:
+        """Return the logarithm to base 2."""
+
+    def exp(self, x: Any) -> Any:
+        """Return e^x."""
+
+    def where(self, condition: Any, x: Any, y: Any) -> Any:
+        """Return x where the condition holds, else y."""
+
+    def take(self, x: Any, index: Any) -> Any:
+        """Return x[..., index]."""
+
+    def segment_sum(self, x: Any, index: Any, n: Any) -> Any:
+        """Return the sums of x over its last axis by segment; shape (..., n)."""
+
+
+@dataclass(frozen=True)
+class Decay:
+    """A decay family.
+
+    A family states the base-2 logarithm of the share, because the model needs the share
+    relative to a reference delay, and a difference of logarithms neither overflows nor
+    divides zero by zero where a short half-life leaves nothing.
+
+    Attributes
+    ----------
+    name : str
+        As a spec writes it.
+    parameters : tuple of str
+        The formulas it takes.
+    equation : str
+        For people.
+    """
+
+    name: ClassVar[str]
+    parameters: ClassVar[tuple[str, ...]]
+    equation: ClassVar[str]
+
+    def log2_share(self, delay: Any, predictors: Mapping[str, Any], maths: Maths) -> Any:
+        """Return log2 of the share of the peak left after `delay` days (0 at delay 0)."""
+        raise NotImplementedError
+
+    def delay_at(self, share: float, predictors: Mapping[str, Any], maths: Maths) -> Any:
+        """Return the delay in days at which `share` is left; infinite if never."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class NoDecay(Decay):
+    """The effect does not change with delay."""
+
+    name: ClassVar[str] = "none"
+    parameters: ClassVar[tuple[str, ...]] = ()
+    equation: ClassVar[str] = "share(t) = 1"
+
+    def log2_share(self, delay: Any, predictors: Mapping[str, Any], maths: Maths) -> Any:
+        """Return 0."""
+        return 0.0 * delay
+
+    def delay_at(self, share: float, predictors: Mapping[str, Any], maths: Maths) -> Any:
+        """Return infinity: it never fades."""
+        return float("inf")
+
+
+@dataclass(frozen=True)
+class Exponential(Decay):
+    """The effect halves every half-life."""
+
+    name: ClassVar[str] = "exponential"
+    parameters: ClassVar[tuple[str, ...]] = ("half_life",)
+    equation: ClassVar[str] = "share(t) = 2^(-t/h)"
+
+    def log2_share(self, delay: Any, predictors: Mapping[str, Any], maths: Maths) -> Any:
+        """Return -t/h."""
+        return -delay * maths.exp2(-predictors["half_life"])
+
+    def delay_at(self, share: float, predictors: Mapping[str, Any], maths: Maths) -> Any:
+        """Return -h log2(share)."""
+        return -maths.exp2(predictors["half_life"]) * maths.log2(share)
+
+
+@dataclass(frozen=True)
+class Plateau(Decay):
+    """A persistent share p stays; the rest halves every half-life."""
+
+    name: ClassVar[str] = "plateau"
+    parameters: ClassVar[tuple[str, ...]] = ("half_life", "persistent")
+    equation: ClassVar[str] = "share(t) = p + (1 - p) 2^(-t/h)"
+
+    def log2_share(self, delay: Any, predictors: Mapping[str, Any], maths: Maths) -> Any:
+        """Return log2(p + (1 - p) 2^(-t/h))."""
+        stays, goes = _shares(predictors["persistent"], maths)
+        fades = maths.exp2(-delay * maths.exp2(-predictors["half_life"]))
+        return maths.log2(stays + goes * fades)
+
+    def delay_at(self, share: float, predictors: Mapping[str, Any], maths: Maths) -> Any:
+        """Return -h log2((share - p) / (1 - p)); infinite where p >= share."""
+        stays, goes = _shares(predictors["persistent"], maths)
+        reached = share > stays
+        left = maths.where(reached, (share - stays) / goes, 1.0)
+        fades = -maths.exp2(predictors["half_life"]) * maths.log2(left)
+        return maths.where(reached, fades, float("inf"))
+
+
+def persistent_share(logit: Any, maths: Maths) -> Any:
+    """Return p = 1 / (1 + exp(-logit))."""
+    return 1 / (1 + maths.exp(-logit))
+
+
+def _shares(logit: Any, maths: Maths) -> tuple[Any, Any]:
+    """Return p and 1 - p, the latter without the rounding to 0 that a subtraction has."""
+    return persistent_share(logit, maths), persistent_share(-logit, maths)
+
+
+FAMILIES: dict[str, Decay] = {f.name: f for f in (NoDecay(), Exponential(), Plateau())}
+
+
+def family(name: str) -> Decay:
+    """Return the decay family of that name.
+
+    Raises
+    ------
+    SpecError
+        If there is none; the known ones are listed.
+    """
+    if name not in FAMILIES:
+        raise SpecError(f"no decay family '{name}'; {did_you_mean(name, list(FAMILIES))}")
+    return FAMILIES[name]

@@ -1,0 +1,167 @@
+"""What a fit cannot be trusted with, in sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesma.coding import AVERAGE
+from bayesma.design import Design, effect_clock
+from bayesma.mean import VARIABLES, linear
+
+__all__ = ["convergence_problems", "identification_problems", "reported", "summary_table"]
+
+R_HAT = 1.01
+ESS = 400
+# A half-life outside the delays of its own rows with more than this probability is unseen.
+UNSEEN = 0.2
+# Delays this far apart (as a ratio) belong to separate clusters; a plateau needs three.
+CLUSTER_RATIO = 4.0
+
+
+def reported(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
+    """Return the variables that answers are made of, without the sampler's own coordinates."""
+    names = [VARIABLES[name] for name in plan.spec.predictors] + list(plan.tau_names)
+    if plan.varying_tau:
+        names.append(VARIABLES["tau"])
+    return posterior[names]
+
+
+def summary_table(posterior: xr.Dataset, ci_prob: float) -> pd.DataFrame:
+    """Return mean, sd, equal-tailed interval, ESS and R-hat of every scalar in a dataset.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: label such as ``level[Intercept]``; columns mean, sd, ci_low, ci_high, ess_bulk,
+        ess_tail, r_hat.
+    """
+    import arviz_stats
+
+    tail = (1 - ci_prob) / 2
+    columns = {
+        "mean": posterior.mean(("chain", "draw")),
+        "sd": posterior.std(("chain", "draw"), ddof=1),
+        "ci_low": posterior.quantile(tail, ("chain", "draw")),
+        "ci_high": posterior.quantile(1 - tail, ("chain", "draw")),
+        "ess_bulk": arviz_stats.ess(posterior, method="bulk"),
+        "ess_tail": arviz_stats.ess(posterior, method="tail"),
+        "r_hat": arviz_stats.rhat(posterior),
+    }
+    return pd.DataFrame({name: _flat(dataset) for name, dataset in columns.items()})
+
+
+def _flat(dataset: xr.Dataset) -> pd.Series[float]:
+    cells: dict[str, float] = {}
+    for name, array in dataset.data_vars.items():
+        if not array.dims:
+            cells[str(name)] = float(array)
+            continue
+        for label, value in zip(array[array.dims[0]].values, array.values, strict=True):
+            cells[f"{name}[{label}]"] = float(value)
+    return pd.Series(cells)
+
+
+def convergence_problems(tree: xr.DataTree, plan: Design) -> list[str]:
+    """Return a sentence for each sign that the chains have not converged."""
+    table = summary_table(reported(tree["posterior"].dataset, plan), 0.95)
+    found = []
+    divergent = int(tree["sample_stats"]["diverging"].sum())
+    if divergent:
+        found.append(f"{divergent} divergent transitions: parts of the posterior were not reached; "
+                     "raise target_accept, or simplify the model")  # fmt: skip
+    # The negation also catches NaN: a chain that never moved.
+    stuck = table.index[~(table["r_hat"] <= R_HAT)]
+    if len(stuck):
+        worst = table.loc[stuck, "r_hat"].max()
+        found.append(f"chains disagree (R-hat up to {worst:.3f}) on {_some(stuck)}; draw more, "
+                     "or look for a second mode")  # fmt: skip
+    least = table[["ess_bulk", "ess_tail"]].min(axis=1)
+    thin = table.index[~(least >= ESS)]
+    if len(thin):
+        found.append(f"too few effective draws (down to {least[thin].min():.0f}, {ESS} needed) "
+                     f"for {_some(thin)}; draw more")  # fmt: skip
+    return found
+
+
+def _some(labels: pd.Index[Any]) -> str:
+    shown = ", ".join(labels[:4])
+    return shown if len(labels) <= 4 else f"{shown} and {len(labels) - 4} more"
+
+
+def identification_problems(tree: xr.DataTree, plan: Design) -> list[str]:
+    """Return a sentence for each thing that these data cannot tell."""
+    found = _half_life_problems(tree, plan) if plan.spec.family.parameters else []
+    groups = plan.groups
+    if groups.names:
+        k = len(np.unique(groups.outermost[~plan.pooled]))
+        if k < 5:
+            found.append(f"tau rests on {k} groups of '{groups.names[0]}': its prior decides it")
+        inner = [len(labels) for labels in groups.labels]
+        if len(inner) > 1 and inner[0] == inner[1]:
+            found.append(f"every {groups.names[0]} has one {groups.names[1]}: their effects "
+                         "cannot be told apart")  # fmt: skip
+    if plan.pooling is not None and not groups.names:
+        found.append("heterogeneity (tau) is not identified by pooled results: what a new study "
+                     "would find cannot be said")  # fmt: skip
+    return found
+
+
+def cell_frames(plan: Design) -> dict[str, pd.DataFrame]:
+    """Return the points of each decay cell, by label."""
+    if not plan.cells:
+        return {"all rows": plan.frame}
+    keys = plan.frame[list(plan.cells)].astype(str).agg(" / ".join, axis=1)
+    return {str(key): rows for key, rows in plan.frame.groupby(keys.to_numpy())}
+
+
+def _half_life_problems(tree: xr.DataTree, plan: Design) -> list[str]:
+    posterior = tree["posterior"].dataset
+    predictor = plan.predictors["half_life"]
+    coefficients = posterior[VARIABLES["half_life"]].values
+    found = []
+    for label, rows in cell_frames(plan).items():
+        clock = effect_clock(rows)
+        seen = clock[clock > 0]
+        subject = f"after {label}" if plan.cells else "over all rows"
+        if not len(seen) or len(np.unique(clock)) < 2:
+            found.append(f"all delays {subject} are {clock.min():g} d: its half-life is the prior's")
+            continue
+        found += _plateau_problem(plan, seen, (clock == 0).any(), subject)
+        averaged = rows.iloc[:1].assign(
+            **{name: AVERAGE for name in _other_factors(plan)}
+        )
+        days = np.exp2(linear(coefficients, predictor.matrix(averaged)))
+        outside = float(((days < seen.min()) | (days > seen.max())).mean())
+        if outside > UNSEEN:
+            found.append(
+                f"the half-life {subject} is not identified: with probability {outside:.2f} it "
+                f"lies outside the delays seen there ({_days(seen.min())} to {_days(seen.max())})"
+            )
+    return found
+
+
+def _other_factors(plan: Design) -> list[str]:
+    coders = plan.predictors["half_life"].coders
+    names = {e.removeprefix("C(").removesuffix(")") for e, c in coders.items() if c.levels}
+    return sorted(names - set(plan.cells))
+
+
+def _plateau_problem(plan: Design, seen: Any, exposed: bool, subject: str) -> list[str]:
+    if "persistent" not in plan.spec.family.parameters:
+        return []
+    steps = np.diff(np.log(np.unique(seen)))
+    clusters = 1 + int((steps > np.log(CLUSTER_RATIO)).sum()) + int(exposed)
+    if clusters >= 3:
+        return []
+    return [f"delays {subject} form {clusters} separated clusters; a persistent share needs "
+            "three, so here it follows its prior"]  # fmt: skip
+
+
+def _days(delay: float) -> str:
+    if delay >= 1:
+        return f"{delay:.3g} d"
+    return f"{delay * 24:.3g} h" if delay >= 1 / 24 else f"{delay * 1440:.3g} min"

@@ -1,0 +1,19 @@
+"""Questions to a fit: Fit + grid -> labelled draws. Imports no sampler."""
+
+from bayesma.queries.contrasts import contrast
+from bayesma.queries.curves import decay_curve, study_effects
+from bayesma.queries.fading import half_life, time_to_loss
+from bayesma.queries.grids import days, grid, hours
+from bayesma.queries.summaries import summary
+
+__all__ = [
+    "contrast",
+    "days",
+    "decay_curve",
+    "grid",
+    "half_life",
+    "hours",
+    "study_effects",
+    "summary",
+    "time_to_loss",
+]

@@ -1,0 +1,167 @@
+"""Decay curves: the effect at every point of a grid, draw by draw."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesma.coding import AVERAGE
+from bayesma.errors import QueryError
+from bayesma.maths import NumPyMaths
+from bayesma.mean import VARIABLES, effect_mean
+from bayesma.posterior import Fit
+from bayesma.predictive import group_effects
+from bayesma.queries.grids import points_of, warn_outside
+
+__all__ = ["Study", "decay_curve", "draws_of", "effect_at", "labelled", "study_effects"]
+
+Floats = NDArray[np.float64]
+Study = Literal["average", "new"]
+
+MATHS = NumPyMaths()
+
+
+def decay_curve(
+    fit: Fit, at: xr.Dataset, study: Study = "average", seed: int | None = None
+) -> xr.DataArray:
+    """Return the effect at every point of a grid.
+
+    Parameters
+    ----------
+    fit : Fit
+    at : xarray.Dataset
+        From `grid`, with `delay` if the model has a decay.
+    study : {"average", "new"}
+        The population mean; or the true effect in one new study (one experiment of it), which
+        adds its group effects, the same at every point of a draw.
+    seed : int, optional
+        Needed for "new".
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims chain, draw, point, in units of the effect measure; coordinates of the grid; attrs
+        name the estimand.
+
+    Raises
+    ------
+    QueryError
+        If the grid lacks a delay, or "new" has no seed or no heterogeneity to draw from.
+
+    Warns
+    -----
+    ExtrapolationWarning
+        Where delays lie outside those of the data.
+    """
+    warn_outside(fit.design, at)
+    frame = points_of(at)
+    effect = effect_at(fit, frame)
+    if study == "new":
+        effect = effect + _new_study(fit, frame, seed)
+        who = "true effect in one experiment of a new study"
+    elif study == "average":
+        who = "population mean effect"
+    else:
+        raise QueryError(f"study = '{study}'; known: 'average', 'new'")
+    return labelled(fit, effect, at, "effect", f"{who} ({fit.design.effects.measure})")
+
+
+def effect_at(fit: Fit, frame: pd.DataFrame) -> Floats:
+    """Return the mean effect at rows of covariates, shape (chain, draw, rows)."""
+    plan = fit.design
+    if plan.spec.family.parameters and "delay" not in frame:
+        raise QueryError("the effect depends on the delay: name it, bm.grid(fit, delay=...)")
+    points = plan.at(frame)
+    return np.asarray(effect_mean(draws_of(fit), points, plan.spec.family, MATHS))
+
+
+def draws_of(fit: Fit) -> dict[str, Floats]:
+    """Return the draws of the mean's coefficients by parameter, shape (chain, draw, terms)."""
+    return {n: fit.posterior[VARIABLES[n]].values for n in fit.design.spec.predictors}
+
+
+def _new_study(fit: Fit, frame: pd.DataFrame, seed: int | None) -> Floats:
+    plan = fit.design
+    if not plan.tau_names:
+        raise QueryError("a new study differs by tau, which this model does not have: pooled "
+                         "results do not identify it; ask for study='average'")  # fmt: skip
+    if seed is None:
+        raise QueryError("study='new' draws at random: give a seed")
+    rng = np.random.default_rng(seed)
+    variance = sum(fit.posterior[name].values ** 2 for name in plan.tau_names)
+    deviation = np.sqrt(variance) * rng.standard_normal(np.shape(variance))
+    out = np.asarray(deviation)[..., None]
+    if not plan.varying_tau:
+        return out
+    ratio = fit.posterior[VARIABLES["tau"]].values @ plan.predictors["tau"].matrix(frame).T
+    return np.asarray(out * np.exp(ratio))
+
+
+def labelled(fit: Fit, values: Floats, at: xr.Dataset, name: str, estimand: str) -> xr.DataArray:
+    """Return draws with the grid's coordinates and a named estimand."""
+    posterior = fit.posterior
+    out = xr.DataArray(
+        values,
+        dims=("chain", "draw", "point"),
+        coords={"chain": posterior["chain"].values, "draw": posterior["draw"].values, **at.coords},
+        name=name,
+    )
+    out.attrs = {
+        "estimand": f"{estimand}{_averaged(at)}; an association across studies, from the model "
+        f"peak = {fit.spec.peak}, decay = {fit.spec.decay}",
+        "measure": fit.design.effects.measure,
+        "units": fit.design.effects.measure,
+        "kind": "effect",
+    }
+    return out
+
+
+def _averaged(at: xr.Dataset) -> str:
+    names = [
+        str(name)
+        for name, values in at.coords.items()
+        if values.dtype.kind == "U" and (values == AVERAGE).all()
+    ]
+    return f", averaged over {', '.join(names)} as in the data" if names else ""
+
+
+def study_effects(fit: Fit, *, seed: int) -> xr.DataArray:
+    """Return how far each study lies from its mean: exact draws given the parameters and data.
+
+    Parameters
+    ----------
+    fit : Fit
+    seed : int
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims chain, draw and the outermost grouping column, labelled; effect measure units.
+
+    Raises
+    ------
+    QueryError
+        If the model has no group effects.
+    """
+    plan = fit.design
+    if not plan.tau_names:
+        raise QueryError("this model has no group effects: add (1 | study) to peak")
+    values: dict[str, Any] = {str(n): a.values for n, a in fit.posterior.data_vars.items()}
+    effects = group_effects(plan, values, np.random.default_rng(seed))[-1]
+    out = xr.DataArray(
+        effects,
+        dims=("chain", "draw", plan.unit),
+        coords={
+            "chain": fit.posterior["chain"].values,
+            "draw": fit.posterior["draw"].values,
+            plan.unit: np.array(plan.groups.labels[0], dtype=str),
+        },
+        name="study_effect",
+    )
+    out.attrs = {"estimand": f"deviation of each {plan.unit} from its mean", "kind": "effect",
+                 "measure": plan.effects.measure, "units": plan.effects.measure}  # fmt: skip
+    return out

@@ -1,0 +1,64 @@
+"""Draws to a table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesma.errors import QueryError
+
+__all__ = ["summary"]
+
+
+def summary(
+    draws: xr.DataArray, ci_prob: float = 0.95, rope: tuple[float, float] | None = None
+) -> pd.DataFrame:
+    """Return one row per point: its labels, centre, interval and probabilities.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray
+        From a query: dims chain, draw and one more.
+    ci_prob : float
+        Probability of the equal-tailed interval.
+    rope : tuple of float, optional
+        Region of practical equivalence; adds `p_rope`, the probability to lie in it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Effects: mean, sd, median, ci_low, ci_high, p_positive. Durations: median, ci_low,
+        ci_high, p_never (no mean: it need not exist). ``.attrs["estimand"]`` names what it is.
+
+    Raises
+    ------
+    QueryError
+        If `ci_prob` or `rope` make no interval.
+    """
+    if not 0 < ci_prob < 1:
+        raise QueryError(f"ci_prob = {ci_prob}: a probability between 0 and 1")
+    (dim,) = [name for name in draws.dims if name not in ("chain", "draw")]
+    values = draws.transpose("chain", "draw", dim).values.reshape(-1, draws.sizes[dim])
+    tail = (1 - ci_prob) / 2
+    # "lower" keeps infinite draws from making NaN of an interpolated quantile.
+    low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail], axis=0, method="lower"
+                                    if np.isinf(values).any() else "linear")  # fmt: skip
+    table = pd.DataFrame({
+        str(name): coord.values
+        for name, coord in draws.coords.items()
+        if coord.dims == (dim,) and name != "point"
+    })  # fmt: skip
+    if draws.attrs.get("kind") == "duration":
+        table = table.assign(median=middle, ci_low=low, ci_high=high,
+                             p_never=np.isinf(values).mean(axis=0))  # fmt: skip
+    else:
+        table = table.assign(mean=values.mean(axis=0), sd=values.std(axis=0, ddof=1),
+                             median=middle, ci_low=low, ci_high=high,
+                             p_positive=(values > 0).mean(axis=0))  # fmt: skip
+    if rope is not None:
+        if not rope[0] < rope[1]:
+            raise QueryError(f"rope = {rope}: give it as (lower, upper)")
+        table["p_rope"] = ((values >= rope[0]) & (values <= rope[1])).mean(axis=0)
+    table.attrs = {"estimand": draws.attrs.get("estimand", ""), "ci_prob": ci_prob}
+    return table

@@ -1,0 +1,5 @@
+"""Files and frames to StudyTable."""
+
+from bayesma.readers.frames import read_table
+
+__all__ = ["read_table"]

@@ -1,0 +1,193 @@
+"""ModelSpec: what is to be fitted, as pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any
+
+from bayesma import priors as p
+from bayesma.decay import Decay, family
+from bayesma.errors import SpecError, did_you_mean
+from bayesma.formulas import Formula, parse
+from bayesma.priors import Prior
+
+__all__ = ["ModelSpec"]
+
+# What each choice may be today. A room that learns another adds it here.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "likelihood": ("normal",),
+    "population": ("normal",),
+    "heterogeneity": ("constant",),
+    "pooled_weights": ("precision", "equal"),
+}
+
+# Weakly informative for animal data (DESIGN section 3): real animal tables have tau 0.7 to 2.7
+# SMD; half-lives run from minutes to months.
+DEFAULT_PRIORS: dict[str, dict[str, Prior]] = {
+    "SMD": {
+        "peak": p.Normal(0, 5),
+        "peak_contrast": p.Normal(0, 2.5),
+        "tau": p.HalfNormal(2),
+    },
+}
+DECAY_PRIORS: dict[str, Prior] = {
+    "half_life": p.Normal(0, 3),
+    "half_life_contrast": p.Normal(0, 3),
+    "persistent": p.Normal(0, 1.5),
+    "persistent_contrast": p.Normal(0, 1.5),
+    "tau_contrast": p.Normal(0, 0.7),
+}
+PARAMETERS = ("peak", "half_life", "persistent", "tau")
+PRIOR_NAMES = tuple(f"{name}{kind}" for name in PARAMETERS for kind in ("", "_contrast"))
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A hierarchical decay model, frozen.
+
+    theta_i = peak_i share(t_i) + b_study + b_experiment;  y ~ N(theta, V).
+
+    Parameters
+    ----------
+    peak : str
+        Formula of the effect, with the group effects: ``"regimen + (1 | study/experiment)"``.
+        It binds the *level* at each decay cell's lower-quartile delay; the peak at delay 0
+        follows from it.
+    half_life : str
+        Formula of log2 half-life in days.
+    persistent : str
+        Formula of the logit of the share that never fades (`plateau` only).
+    tau : str
+        Formula of log tau, relative to the average.
+    decay : {"exponential", "plateau", "none"}
+        Decay family.
+    likelihood : {"normal"}
+        y given theta.
+    population : {"normal"}
+        Distribution of study effects.
+    heterogeneity : {"constant"}
+        How tau goes with the mean.
+    pooled_weights : {"precision", "equal"}
+        How a published pooled result averages its members.
+    priors : mapping of str to Prior
+        By parameter: `peak`, `half_life`, `persistent`, `tau` for the average over levels, and
+        each with ``_contrast`` for the difference between any two levels of a factor (for a
+        numeric covariate: the change over one of its standard deviations; for `tau`: on the
+        log). Those not given are filled in by measure when data are met, and frozen.
+
+    Raises
+    ------
+    SpecError
+        If a choice, formula or prior is unknown or does not fit.
+    """
+
+    peak: str = "1 + (1 | study)"
+    persistent: str = "1"
+    half_life: str = "1"
+    tau: str = "1"
+    decay: str = "exponential"
+    likelihood: str = "normal"
+    population: str = "normal"
+    heterogeneity: str = "constant"
+    pooled_weights: str = "precision"
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check everything that needs no data."""
+        family(self.decay)
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise SpecError(
+                    f"{name} = '{getattr(self, name)}'; {did_you_mean(getattr(self, name), known)}"
+                )
+        for name in PARAMETERS:
+            if self.formula(name).groups and name != "peak":
+                raise SpecError(f"{name} = '{getattr(self, name)}': group effects belong to peak")
+            if name != "peak" and not self.formula(name).intercept:
+                raise SpecError(f"{name} = '{getattr(self, name)}': it needs its intercept")
+        _check_priors(self.priors)
+        object.__setattr__(self, "priors", MappingProxyType(dict(self.priors)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle through the plain record (a mapping proxy does not pickle)."""
+        return ModelSpec.from_dict, (self.to_dict(),)
+
+    def __hash__(self) -> int:
+        """Hash by content."""
+        return hash((*(getattr(self, f.name) for f in fields(self) if f.name != "priors"),
+                     *sorted((k, str(v)) for k, v in self.priors.items())))  # fmt: skip
+
+    @property
+    def family(self) -> Decay:
+        """The decay family."""
+        return family(self.decay)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Columns of the group effects, outermost first."""
+        return self.formula("peak").groups
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """The parameters that this decay family uses, `peak` first."""
+        return ("peak", *self.family.parameters)
+
+    def formula(self, parameter: str) -> Formula:
+        """Return the parsed formula of a parameter."""
+        return parse(getattr(self, parameter), parameter)
+
+    def resolved(self, measure: str) -> ModelSpec:
+        """Return the spec with every prior as numbers, for an effect measure.
+
+        Raises
+        ------
+        SpecError
+            If the measure has no default prior and none is given.
+        """
+        used = [*self.predictors, *(["tau"] if self.groups else [])]
+        needed = [f"{name}{kind}" for name in used for kind in ("", "_contrast")]
+        defaults = DECAY_PRIORS | DEFAULT_PRIORS.get(measure, {})
+        missing = [name for name in needed if name not in self.priors and name not in defaults]
+        if missing:
+            raise SpecError(f"measure {measure} has no default prior for {', '.join(missing)}: "
+                            "the scale of the outcome decides it; give priors=")  # fmt: skip
+        return replace(self, priors={n: self.priors.get(n, defaults.get(n)) for n in needed})  # type: ignore[misc]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as plain data, as a model file or JSON holds it."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "priors"}
+        return plain | {"priors": {name: prior.to_dict() for name, prior in self.priors.items()}}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> ModelSpec:
+        """Return the spec written as plain data.
+
+        Raises
+        ------
+        SpecError
+            If a key is unknown; the known ones are listed.
+        """
+        known = [f.name for f in fields(cls)]
+        unknown = [key for key in record if key not in known]
+        if unknown:
+            raise SpecError("; ".join(f"unknown key '{k}': {did_you_mean(k, known)}"
+                                      for k in unknown))  # fmt: skip
+        written = {n: p.from_dict(value) for n, value in record.get("priors", {}).items()}
+        return cls(**{**record, "priors": written})
+
+
+def _check_priors(priors: Mapping[str, Prior]) -> None:
+    for name, prior in priors.items():
+        if name not in PRIOR_NAMES:
+            raise SpecError(f"no prior for '{name}'; {did_you_mean(name, PRIOR_NAMES)}")
+        if not isinstance(prior, Prior):
+            raise SpecError(f"prior of {name}: {prior!r} is not a prior; use bayesma.priors")
+        if name.endswith("_contrast"):
+            if not isinstance(prior, p.Normal) or prior.mu != 0:
+                raise SpecError(f"prior of {name}: {prior}; only Normal(0, sigma) treats the "
+                                "levels of a factor alike")  # fmt: skip
+        elif (name == "tau") != (prior.support[0] >= 0):
+            side = "live on the positive numbers" if name == "tau" else "live on all numbers"
+            raise SpecError(f"prior of {name}: {prior} must {side}")
