@@ -89,10 +89,18 @@ class Analysis:
         members = None
         if self.members is not None:
             members = self._recoded(self._load(self.members, False, folder), notes)
-        found = effect_sizes(table, self.measure, self.variance, members=members,
-                             rho=self.rho, within=self.within)  # fmt: skip
-        return Effects(found.frame, found.measure, found.variance, found.covariance,
-                       found.members, (*notes, *found.notes), found.source)  # fmt: skip
+        found = effect_sizes(
+            table, self.measure, self.variance, members=members, rho=self.rho, within=self.within
+        )
+        return Effects(
+            found.frame,
+            found.measure,
+            found.variance,
+            found.covariance,
+            found.members,
+            (*notes, *found.notes),
+            found.source,
+        )
 
     def _load(self, table: str | None, outcomes: bool, folder: str | Path | None) -> StudyTable:
         path = self.folder / (self.data if outcomes else str(table))
@@ -109,8 +117,10 @@ class Analysis:
                 if value not in set(frame[column]):
                     raise SpecError(f"{self.name}: keep.{column} names '{value}', which no row has")
         if not stays.all():
-            notes.append(f"{int((~stays).sum())} of {len(frame)} rows of {table.source} are not "
-                         f"part of this analysis (keep: {', '.join(self.keep)})")  # fmt: skip
+            notes.append(
+                f"{int((~stays).sum())} of {len(frame)} rows of {table.source} are not "
+                f"part of this analysis (keep: {', '.join(self.keep)})"
+            )
         rows = tuple(r for r, stay in zip(table.rows, stays, strict=True) if stay)
         return StudyTable(frame[stays].reset_index(drop=True), table.source, table.names, rows)
 
@@ -123,14 +133,16 @@ class Analysis:
             counts = cells[cells.isin(list(mapping))].value_counts()
             frame[column] = cells.map(lambda cell, m=mapping: m.get(cell, cell)).replace("", None)
             for old, count in counts.items():
-                told = old or "(missing)"
+                told = str(old) or "(missing)"
                 notes.append(f"{column}: {count} rows '{told}' taken as '{mapping[str(old)]}'")
         # A pooled row's own n is not what its members' median stands for.
         for column, value in ({} if "members" in frame else self.fill).items():
             before = frame[column] if column in frame else pd.Series(float("nan"), frame.index)
             frame[column] = before.fillna(value)
-            notes.append(f"{column} = {value} filled in for {int(before.isna().sum())} rows "
-                         f"of {table.source}")  # fmt: skip
+            notes.append(
+                f"{column} = {value} filled in for {int(before.isna().sum())} rows "
+                f"of {table.source}"
+            )
         return StudyTable(frame, table.source, table.names, table.rows)
 
 
@@ -169,8 +181,9 @@ def load_analysis(source: str | Path, variant: str | None = None) -> Analysis:
     variants = record.pop("variants", {})
     if variant is not None:
         if variant not in variants:
-            raise SpecError(f"{path.name}: no variant '{variant}'; "
-                            f"{did_you_mean(variant, list(variants))}")  # fmt: skip
+            raise SpecError(
+                f"{path.name}: no variant '{variant}'; {did_you_mean(variant, list(variants))}"
+            )
         record = _merged(record, variants[variant])
     return _analysis(record, path, variant)
 
@@ -199,8 +212,12 @@ def _analysis(record: Mapping[str, Any], path: Path, variant: str | None) -> Ana
     missing = [key for key in ("data", "spec") if key not in record]
     if unknown or missing:
         faults = [f"unknown key '{key}': {did_you_mean(key, known)}" for key in unknown]
-        raise SpecError("; ".join([f"{path.name}: {fault}" for fault in faults]
-                                  + [f"{path.name}: needs the key '{key}'" for key in missing]))  # fmt: skip
+        raise SpecError(
+            "; ".join(
+                [f"{path.name}: {fault}" for fault in faults]
+                + [f"{path.name}: needs the key '{key}'" for key in missing]
+            )
+        )
     try:
         spec = ModelSpec.from_dict(record["spec"])
     except SpecError as error:

@@ -66,8 +66,9 @@ class Coder:
         if text == AVERAGE and self.weights is not None:
             return self.weights
         if text not in self.levels:
-            raise UnseenLevelError(f"{name} = '{text}' is not in the data; "
-                                   f"{did_you_mean(text, self.levels)}")  # fmt: skip
+            raise UnseenLevelError(
+                f"{name} = '{text}' is not in the data; {did_you_mean(text, self.levels)}"
+            )
         return np.asarray(np.array(self.levels) == text, dtype=float)
 
     def _numeric(self, frame: pd.DataFrame) -> Floats:
@@ -136,8 +137,9 @@ def code(formula: Formula, frame: pd.DataFrame, parameter: str) -> Predictor:
     """
     for name in sorted(formula.variables - set(frame)):
         known = [str(column) for column in frame]
-        raise SpecError(f"{parameter} = '{formula.text}': no column '{name}'; "
-                        f"{did_you_mean(name, known)}")  # fmt: skip
+        raise SpecError(
+            f"{parameter} = '{formula.text}': no column '{name}'; {did_you_mean(name, known)}"
+        )
     coders = {e: _coder(e, frame, formula, parameter) for term in formula.terms for e in term}
     present = {frozenset(term) for term in formula.terms}
     blocks = [_Block.intercept()] if formula.intercept else []
@@ -186,12 +188,13 @@ class _Block:
         ]
         basis = bases[0]
         for other in bases[1:]:
-            basis = np.kron(basis, other)
+            basis = np.asarray(np.kron(basis, other), dtype=float)
         labels = tuple(
             ":".join(cells) for cells in itertools.product(*(_labels(coder) for coder in parts))
         )
         nothing = np.zeros((len(labels), 0))
-        return cls(labels, *((basis, nothing) if means else (nothing, basis)), parts)
+        average, contrast = (basis, nothing) if means else (nothing, basis)
+        return cls(labels, average, contrast, parts)
 
 
 def _every_level(coder: Coder, means: bool) -> Floats:
@@ -211,7 +214,7 @@ def _contrasts(coder: Coder) -> Floats:
         helmert[:j, j - 1] = 1
         helmert[j, j - 1] = -j
         helmert[:, j - 1] /= np.sqrt(j * (j + 1))
-    return helmert / np.sqrt(2)
+    return np.asarray(helmert / np.sqrt(2))
 
 
 def _labels(coder: Coder) -> list[str]:
@@ -257,22 +260,29 @@ def _coder(expression: str, frame: pd.DataFrame, formula: Formula, parameter: st
         source = frame[sorted(formula.variables & set(frame))]
         values = _evaluate(expression, source, source)
     if not np.isfinite(values).all():
-        raise SpecError(f"{parameter}: {expression} is not finite in {int((~np.isfinite(values)).sum())} "
-                        "rows; leave them out or transform otherwise")  # fmt: skip
+        raise SpecError(
+            f"{parameter}: {expression} is not finite in {int((~np.isfinite(values)).sum())} "
+            "rows; leave them out or transform otherwise"
+        )
     spread = float(values.std())
-    if spread == 0:
-        raise SpecError(f"{parameter}: {expression} has one value ({values[0]:g}) in these rows; "
-                        "drop it from the formula")  # fmt: skip
-    return Coder(expression, centre=float(values.mean()) if centred else 0.0,
-                 scale=spread, source=source)  # fmt: skip
+    if np.ptp(values) == 0:  # the spread of equal values is not always exactly 0
+        raise SpecError(
+            f"{parameter}: {expression} has one value ({values[0]:g}) in these rows; "
+            "drop it from the formula"
+        )
+    return Coder(
+        expression, centre=float(values.mean()) if centred else 0.0, scale=spread, source=source
+    )
 
 
 def _factor(expression: str, cells: pd.Series[Any], parameter: str) -> Coder:
     texts = [_level(cell) for cell in cells]
     levels = tuple(sorted(set(texts)))
     if len(levels) < 2:
-        raise SpecError(f"{parameter}: factor {_factor_name(expression)} has one level "
-                        f"('{levels[0]}') in these rows; drop it from the formula")  # fmt: skip
+        raise SpecError(
+            f"{parameter}: factor {_factor_name(expression)} has one level "
+            f"('{levels[0]}') in these rows; drop it from the formula"
+        )
     counts = np.array([texts.count(level) for level in levels], dtype=float)
     return Coder(expression, levels, counts / counts.sum())
 

@@ -164,7 +164,7 @@ def compound_symmetry(
     for index in groups:
         if len(index) > 1 and rho > 0:
             sd = np.sqrt(variances[index])
-            correlation = np.full((len(index), len(index)), rho)
-            np.fill_diagonal(correlation, 1.0)
-            blocks.append((index, correlation * np.outer(sd, sd)))
+            matrix = rho * np.outer(sd, sd)
+            np.fill_diagonal(matrix, variances[index])
+            blocks.append((index, matrix))
     return Blocks(variances, tuple(blocks))

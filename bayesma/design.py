@@ -205,11 +205,24 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
     references = _references(frame, cells, decay)
     pooling, more = _pooling(spec, effects, frame, membership, pooled)
     if decay.parameters and len(np.unique(_clock(frame))) < 2:
-        raise SpecError(f"decay = '{spec.decay}': every row has the delay "
-                        f"{_clock(frame)[0]:g} d; use decay = 'none'")  # fmt: skip
+        raise SpecError(
+            f"decay = '{spec.decay}': every row has the delay "
+            f"{_clock(frame)[0]:g} d; use decay = 'none'"
+        )
     empty = Points({}, np.zeros(0), np.zeros(0))
-    plan = Design(spec, effects, predictors, frame, empty, pooling, groups, pooled, cells,
-                  references, (*effects.notes, *notes, *more))  # fmt: skip
+    plan = Design(
+        spec,
+        effects,
+        predictors,
+        frame,
+        empty,
+        pooling,
+        groups,
+        pooled,
+        cells,
+        references,
+        (*effects.notes, *notes, *more),
+    )
     return replace(plan, points=plan.at(frame))
 
 
@@ -226,8 +239,9 @@ def _check_columns(spec: ModelSpec, effects: Effects) -> None:
     # A covariate of pooled rows lives with their members; one of plain rows with the rows.
     frame = effects.frame if effects.members is None else effects.members
     if "delay" in _needed(spec) and "delay" not in frame:
-        raise SpecError(f"decay = '{spec.decay}' needs the column 'delay'; "
-                        "add it, or use decay = 'none'")  # fmt: skip
+        raise SpecError(
+            f"decay = '{spec.decay}' needs the column 'delay'; add it, or use decay = 'none'"
+        )
     for name in spec.groups:
         if name not in effects.frame:
             raise SpecError(f"(1 | {'/'.join(spec.groups)}): no column '{name}'")
@@ -251,8 +265,11 @@ def _complete(spec: ModelSpec, effects: Effects) -> tuple[Effects, list[str]]:
     if not keep.any():
         raise SpecError(f"no row has all of: {', '.join(_needed(spec))}")
     rows = np.flatnonzero(keep)
-    kept = replace(effects, frame=frame.iloc[rows].reset_index(drop=True),
-                   covariance=effects.covariance.take(rows))  # fmt: skip
+    kept = replace(
+        effects,
+        frame=frame.iloc[rows].reset_index(drop=True),
+        covariance=effects.covariance.take(rows),
+    )
     return (kept if len(rows) < len(frame) else effects), notes
 
 
@@ -302,8 +319,10 @@ def _refuse_overlap(names: Sequence[str], row: Sequence[int], effects: Effects) 
 
 def _groups(spec: ModelSpec, effects: Effects, pooled: NDArray[np.bool_]) -> Groups:
     if spec.groups and pooled.all():
-        raise SpecError(f"every row is a pooled result, whose standard error already holds the "
-                        f"heterogeneity: drop (1 | {'/'.join(spec.groups)})")  # fmt: skip
+        raise SpecError(
+            f"every row is a pooled result, whose standard error already holds the "
+            f"heterogeneity: drop (1 | {'/'.join(spec.groups)})"
+        )
     columns = spec.groups or ("study",)
     frame = effects.frame
     cells = [frame[name].fillna(frame["row_id"]).astype(str) for name in columns]
@@ -315,8 +334,10 @@ def _groups(spec: ModelSpec, effects: Effects, pooled: NDArray[np.bool_]) -> Gro
         codes.append(code.astype(np.int64))
         labels.append(tuple(str(name) for name in names))
     if spec.groups and len(np.unique(codes[0][~pooled])) < 2:
-        raise SpecError(f"one {columns[0]} only ('{labels[0][0]}'): the heterogeneity between "
-                        f"groups cannot be seen; drop (1 | {'/'.join(columns)})")  # fmt: skip
+        raise SpecError(
+            f"one {columns[0]} only ('{labels[0][0]}'): the heterogeneity between "
+            f"groups cannot be seen; drop (1 | {'/'.join(columns)})"
+        )
     parents = []
     for inner, outer in zip(codes[:0:-1], codes[-2::-1], strict=True):
         parent = np.zeros(inner.max() + 1, dtype=np.int64)
@@ -328,8 +349,10 @@ def _groups(spec: ModelSpec, effects: Effects, pooled: NDArray[np.bool_]) -> Gro
 def _check_blocks(covariance: Blocks, groups: Groups) -> None:
     for index, _ in covariance.blocks:
         if len(np.unique(groups.innermost[index])) > 1:
-            raise SpecError("the sampling covariance links rows of different groups; correlate "
-                            f"within {groups.names[-1] if groups.names else 'study'}")  # fmt: skip
+            raise SpecError(
+                "the sampling covariance links rows of different groups; correlate "
+                f"within {groups.names[-1] if groups.names else 'study'}"
+            )
 
 
 def _cells(spec: ModelSpec, predictors: Mapping[str, Predictor]) -> tuple[str, ...]:
@@ -353,7 +376,7 @@ def _references(
     def lower_quartile(delays: pd.Series[float]) -> float:
         return float(np.quantile(delays, 0.25, method="lower"))
 
-    references = {(): lower_quartile(clock)}
+    references: dict[tuple[str, ...], float] = {(): lower_quartile(clock)}
     if cells:
         keys = frame[list(cells)].astype(str).agg("\t".join, axis=1)
         for key, delays in clock.groupby(keys.to_numpy()):
@@ -381,10 +404,14 @@ def _pooling(
         gaps = frame.loc[pooled[row], sizes].isna().any().any()
         known = not gaps and bool(effects.frame.loc[pooled, "i2"].notna().all())
     if not known:
-        note = [] if spec.pooled_weights == "equal" else [
-            "members of pooled rows are weighted equally: precision weights need their "
-            "n_treated and n_control, and I2 of the pooled row"
-        ]  # fmt: skip
+        note = (
+            []
+            if spec.pooled_weights == "equal"
+            else [
+                "members of pooled rows are weighted equally: precision weights need their "
+                "n_treated and n_control, and I2 of the pooled row"
+            ]
+        )
         return Pooling(row, np.ones(len(row)), np.zeros(len(row))), note
     k = np.bincount(row, minlength=len(effects))
     tau2 = np.nan_to_num(effects.frame["i2"].to_numpy(dtype=float)) / 100 * k * effects.v

@@ -18,8 +18,10 @@ R_HAT = 1.01
 ESS = 400
 # A half-life outside the delays of its own rows with more than this probability is unseen.
 UNSEEN = 0.2
-# Delays this far apart (as a ratio) belong to separate clusters; a plateau needs three.
+# Delays this far apart (as a ratio) are separate places; a plateau needs three.
 CLUSTER_RATIO = 4.0
+# Share of the prior's standard deviation above which the data have hardly spoken.
+UNINFORMED = 0.8
 
 
 def reported(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
@@ -71,19 +73,25 @@ def convergence_problems(tree: xr.DataTree, plan: Design) -> list[str]:
     found = []
     divergent = int(tree["sample_stats"]["diverging"].sum())
     if divergent:
-        found.append(f"{divergent} divergent transitions: parts of the posterior were not reached; "
-                     "raise target_accept, or simplify the model")  # fmt: skip
+        found.append(
+            f"{divergent} divergent transitions: parts of the posterior were not reached; "
+            "raise target_accept, or simplify the model"
+        )
     # The negation also catches NaN: a chain that never moved.
     stuck = table.index[~(table["r_hat"] <= R_HAT)]
     if len(stuck):
         worst = table.loc[stuck, "r_hat"].max()
-        found.append(f"chains disagree (R-hat up to {worst:.3f}) on {_some(stuck)}; draw more, "
-                     "or look for a second mode")  # fmt: skip
+        found.append(
+            f"chains disagree (R-hat up to {worst:.3f}) on {_some(stuck)}; draw more, "
+            "or look for a second mode"
+        )
     least = table[["ess_bulk", "ess_tail"]].min(axis=1)
     thin = table.index[~(least >= ESS)]
     if len(thin):
-        found.append(f"too few effective draws (down to {least[thin].min():.0f}, {ESS} needed) "
-                     f"for {_some(thin)}; draw more")  # fmt: skip
+        found.append(
+            f"too few effective draws (down to {least[thin].min():.0f}, {ESS} needed) "
+            f"for {_some(thin)}; draw more"
+        )
     return found
 
 
@@ -102,11 +110,15 @@ def identification_problems(tree: xr.DataTree, plan: Design) -> list[str]:
             found.append(f"tau rests on {k} groups of '{groups.names[0]}': its prior decides it")
         inner = [len(labels) for labels in groups.labels]
         if len(inner) > 1 and inner[0] == inner[1]:
-            found.append(f"every {groups.names[0]} has one {groups.names[1]}: their effects "
-                         "cannot be told apart")  # fmt: skip
+            found.append(
+                f"every {groups.names[0]} has one {groups.names[1]}: their effects "
+                "cannot be told apart"
+            )
     if plan.pooling is not None and not groups.names:
-        found.append("heterogeneity (tau) is not identified by pooled results: what a new study "
-                     "would find cannot be said")  # fmt: skip
+        found.append(
+            "heterogeneity (tau) is not identified by pooled results: what a new study "
+            "would find cannot be said"
+        )
     return found
 
 
@@ -120,45 +132,79 @@ def cell_frames(plan: Design) -> dict[str, pd.DataFrame]:
 
 def _half_life_problems(tree: xr.DataTree, plan: Design) -> list[str]:
     posterior = tree["posterior"].dataset
-    predictor = plan.predictors["half_life"]
-    coefficients = posterior[VARIABLES["half_life"]].values
     found = []
     for label, rows in cell_frames(plan).items():
         clock = effect_clock(rows)
         seen = clock[clock > 0]
         subject = f"after {label}" if plan.cells else "over all rows"
-        if not len(seen) or len(np.unique(clock)) < 2:
-            found.append(f"all delays {subject} are {clock.min():g} d: its half-life is the prior's")
+        if len(np.unique(clock)) < 2:
+            found.append(
+                f"all delays {subject} are {clock.min():g} d: the half-life there is the prior's"
+            )
             continue
-        found += _plateau_problem(plan, seen, (clock == 0).any(), subject)
-        averaged = rows.iloc[:1].assign(
-            **{name: AVERAGE for name in _other_factors(plan)}
-        )
-        days = np.exp2(linear(coefficients, predictor.matrix(averaged)))
+        at = rows.iloc[:1].assign(**dict.fromkeys(_other_factors(plan), AVERAGE))
+        days = np.exp2(_predictor(posterior, plan, "half_life", at))
         outside = float(((days < seen.min()) | (days > seen.max())).mean())
         if outside > UNSEEN:
             found.append(
                 f"the half-life {subject} is not identified: with probability {outside:.2f} it "
                 f"lies outside the delays seen there ({_days(seen.min())} to {_days(seen.max())})"
             )
+        if "persistent" in plan.spec.family.parameters:
+            found += _persistent_problem(posterior, plan, at, clock, subject)
     return found
 
 
+def _predictor(posterior: xr.Dataset, plan: Design, parameter: str, at: pd.DataFrame) -> Any:
+    matrix = plan.predictors[parameter].matrix(at)
+    return linear(posterior[VARIABLES[parameter]].values, matrix)
+
+
 def _other_factors(plan: Design) -> list[str]:
-    coders = plan.predictors["half_life"].coders
-    names = {e.removeprefix("C(").removesuffix(")") for e, c in coders.items() if c.levels}
+    names = {
+        expression.removeprefix("C(").removesuffix(")")
+        for parameter in plan.spec.family.parameters
+        for expression, coder in plan.predictors[parameter].coders.items()
+        if coder.levels
+    }
     return sorted(names - set(plan.cells))
 
 
-def _plateau_problem(plan: Design, seen: Any, exposed: bool, subject: str) -> list[str]:
-    if "persistent" not in plan.spec.family.parameters:
+def _persistent_problem(
+    posterior: xr.Dataset, plan: Design, at: pd.DataFrame, clock: Any, subject: str
+) -> list[str]:
+    """Return a sentence where delays or draws show that the data do not inform the share."""
+    places = _separated(clock)
+    if places < 3:
+        return [
+            f"delays {subject} lie at {places} separate places; a persistent share needs "
+            "three, so there it follows its prior"
+        ]
+    prior = _prior_sd(plan, "persistent", at)
+    kept = float(_predictor(posterior, plan, "persistent", at).std()) / prior
+    if kept <= UNINFORMED:
         return []
-    steps = np.diff(np.log(np.unique(seen)))
-    clusters = 1 + int((steps > np.log(CLUSTER_RATIO)).sum()) + int(exposed)
-    if clusters >= 3:
-        return []
-    return [f"delays {subject} form {clusters} separated clusters; a persistent share needs "
-            "three, so here it follows its prior"]  # fmt: skip
+    return [
+        f"the persistent share {subject} follows its prior: its posterior standard deviation "
+        f"is {kept:.0%} of the prior's"
+    ]
+
+
+def _separated(clock: Any) -> int:
+    """Return how many delays lie at least CLUSTER_RATIO apart; 0 d is a place of its own."""
+    places, last = int((clock == 0).any()), 0.0
+    for delay in np.unique(clock[clock > 0]):
+        if delay >= CLUSTER_RATIO * last:
+            places, last = places + 1, float(delay)
+    return places
+
+
+def _prior_sd(plan: Design, parameter: str, at: pd.DataFrame) -> float:
+    predictor, priors = plan.predictors[parameter], plan.spec.priors
+    row = predictor.matrix(at)[0]
+    sds = [float(priors[key].distribution().std()) for key in (parameter, f"{parameter}_contrast")]
+    parts = [row @ predictor.average_basis * sds[0], row @ predictor.contrast_basis * sds[1]]
+    return float(np.sqrt(sum((part**2).sum() for part in parts)))
 
 
 def _days(delay: float) -> str:

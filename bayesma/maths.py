@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -33,5 +34,5 @@ class NumPyMaths:
         values = np.asarray(x, dtype=float)
         entries: Any = (np.ones(len(index)), (index, np.arange(len(index))))
         gather = sparse.csr_array(entries, shape=(n, len(index)))
-        flat = values.reshape(-1, values.shape[-1])
+        flat = values.reshape(math.prod(values.shape[:-1]), values.shape[-1])
         return np.asarray((gather @ flat.T).T).reshape(*values.shape[:-1], n)

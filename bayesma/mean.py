@@ -28,9 +28,7 @@ def linear(coefficients: Any, matrix: Any) -> Any:
     return coefficients @ matrix.T
 
 
-def effect_mean(
-    coefficients: Mapping[str, Any], points: Points, decay: Decay, maths: Maths
-) -> Any:
+def effect_mean(coefficients: Mapping[str, Any], points: Points, decay: Decay, maths: Maths) -> Any:
     """Return the mean effect at points.
 
     Parameters

@@ -52,8 +52,10 @@ class Fit:
     def __repr__(self) -> str:
         """Say what was fitted and whether it can be trusted."""
         spec, state = self.spec, "converged" if self.converged else "NOT converged"
-        return (f"<Fit {self.design.effects.measure}, {len(self.design.effects)} rows: "
-                f"peak = {spec.peak}, decay = {spec.decay}; {state}>")  # fmt: skip
+        return (
+            f"<Fit {self.design.effects.measure}, {len(self.design.effects)} rows: "
+            f"peak = {spec.peak}, decay = {spec.decay}; {state}>"
+        )
 
     @property
     def spec(self) -> ModelSpec:
@@ -127,12 +129,14 @@ class Fit:
         try:
             handle, name = tempfile.mkstemp(suffix=".nc", dir=target.parent)
         except OSError as error:
-            raise BayesmaError(f"{target}: cannot be written ({error.strerror}); "
-                               "choose a folder that exists and is yours")from error  # fmt: skip
+            raise BayesmaError(
+                f"{target}: cannot be written ({error.strerror}); "
+                "choose a folder that exists and is yours"
+            ) from error
         os.close(handle)
         try:
             self.tree.to_netcdf(name, engine="h5netcdf")
-            os.replace(name, target)
+            Path(name).replace(target)
         except OSError as error:
             raise BayesmaError(f"{target}: cannot be written ({error.strerror})") from error
         finally:
@@ -175,8 +179,15 @@ def _effects(data: xr.Dataset, record: Mapping[str, Any]) -> Effects:
         members = _frame(data, record["member_columns"], "member_").set_index("row_id")
     entries = [data[f"covariance_{name}"].values for name in ("block", "row", "column", "value")]
     blocks = _blocks(frame["v"].to_numpy(), *entries)
-    return Effects(frame, record["measure"], record["variance"], blocks, members,
-                   tuple(record["notes"]), record["source"])  # fmt: skip
+    return Effects(
+        frame,
+        record["measure"],
+        record["variance"],
+        blocks,
+        members,
+        tuple(record["notes"]),
+        record["source"],
+    )
 
 
 def _frame(data: xr.Dataset, columns: list[str], prefix: str) -> pd.DataFrame:
@@ -198,7 +209,9 @@ def _blocks(v: Any, block: Any, row: Any, column: Any, value: Any) -> Blocks:
         mine = block == number
         index = np.unique(row[mine])
         matrix = np.zeros((len(index), len(index)))
-        matrix[np.searchsorted(index, row[mine]), np.searchsorted(index, column[mine])] = value[mine]
+        matrix[np.searchsorted(index, row[mine]), np.searchsorted(index, column[mine])] = value[
+            mine
+        ]
         found.append((index, matrix))
     return Blocks(v, tuple(found))
 

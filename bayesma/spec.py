@@ -116,8 +116,12 @@ class ModelSpec:
 
     def __hash__(self) -> int:
         """Hash by content."""
-        return hash((*(getattr(self, f.name) for f in fields(self) if f.name != "priors"),
-                     *sorted((k, str(v)) for k, v in self.priors.items())))  # fmt: skip
+        return hash(
+            (
+                *(getattr(self, f.name) for f in fields(self) if f.name != "priors"),
+                *sorted((k, str(v)) for k, v in self.priors.items()),
+            )
+        )
 
     @property
     def family(self) -> Decay:
@@ -151,9 +155,11 @@ class ModelSpec:
         defaults = DECAY_PRIORS | DEFAULT_PRIORS.get(measure, {})
         missing = [name for name in needed if name not in self.priors and name not in defaults]
         if missing:
-            raise SpecError(f"measure {measure} has no default prior for {', '.join(missing)}: "
-                            "the scale of the outcome decides it; give priors=")  # fmt: skip
-        return replace(self, priors={n: self.priors.get(n, defaults.get(n)) for n in needed})  # type: ignore[misc]
+            raise SpecError(
+                f"measure {measure} has no default prior for {', '.join(missing)}: "
+                "the scale of the outcome decides it; give priors="
+            )
+        return replace(self, priors={name: (defaults | dict(self.priors))[name] for name in needed})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as plain data, as a model file or JSON holds it."""
@@ -172,8 +178,9 @@ class ModelSpec:
         known = [f.name for f in fields(cls)]
         unknown = [key for key in record if key not in known]
         if unknown:
-            raise SpecError("; ".join(f"unknown key '{k}': {did_you_mean(k, known)}"
-                                      for k in unknown))  # fmt: skip
+            raise SpecError(
+                "; ".join(f"unknown key '{k}': {did_you_mean(k, known)}" for k in unknown)
+            )
         written = {n: p.from_dict(value) for n, value in record.get("priors", {}).items()}
         return cls(**{**record, "priors": written})
 
@@ -186,8 +193,10 @@ def _check_priors(priors: Mapping[str, Prior]) -> None:
             raise SpecError(f"prior of {name}: {prior!r} is not a prior; use bayesma.priors")
         if name.endswith("_contrast"):
             if not isinstance(prior, p.Normal) or prior.mu != 0:
-                raise SpecError(f"prior of {name}: {prior}; only Normal(0, sigma) treats the "
-                                "levels of a factor alike")  # fmt: skip
+                raise SpecError(
+                    f"prior of {name}: {prior}; only Normal(0, sigma) treats the "
+                    "levels of a factor alike"
+                )
         elif (name == "tau") != (prior.support[0] >= 0):
             side = "live on the positive numbers" if name == "tau" else "live on all numbers"
             raise SpecError(f"prior of {name}: {prior} must {side}")

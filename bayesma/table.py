@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesma.errors import Fault, TableError, nearest
+from bayesma.errors import Fault, SpecError, TableError, did_you_mean, nearest
 from bayesma.schema import ARMS, COLUMNS, EFFECT, Column
-from bayesma.units import UnitError, duration
+from bayesma.units import DAYS_PER_UNIT, UnitError, duration
 
 __all__ = ["StudyTable", "require_outcomes", "validated"]
 
@@ -407,7 +407,10 @@ def validated(
     ------
     TableError
         With one fault per line.
+    SpecError
+        If `units` names a column that is no duration, or an unknown unit.
     """
+    _check_units(units or {})
     check = _Checker(raw, rows, units or {}, ragged or {})
     if not len(raw):
         check.fault(None, None, "the table has no rows", "check the file")
@@ -426,6 +429,15 @@ def validated(
     everything |= _own_columns(check)
     frame = pd.DataFrame({name: _typed(name, list(v)) for name, v in everything.items()})
     return StudyTable(frame, source, dict(check.names), tuple(rows))
+
+
+def _check_units(units: Mapping[str, str]) -> None:
+    durations = [name for name, column in COLUMNS.items() if column.kind == "duration"]
+    for name, unit in units.items():
+        if name not in durations:
+            raise SpecError(f"units: '{name}' is no duration; {did_you_mean(name, durations)}")
+        if unit not in DAYS_PER_UNIT:
+            raise SpecError(f"units: {name} in '{unit}'; {did_you_mean(unit, list(DAYS_PER_UNIT))}")
 
 
 def _own_columns(check: _Checker) -> dict[str, list[Any]]:

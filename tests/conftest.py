@@ -7,8 +7,14 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
+
+# A shared machine is slow now and then, which says nothing about the code; and a change is judged
+# in CI by examples that do not change with it.
+settings.register_profile("bayesma", deadline=None, derandomize=IN_CI)
+settings.load_profile("bayesma")
 
 
 @pytest.fixture(scope="session")

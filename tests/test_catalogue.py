@@ -35,7 +35,7 @@ def test_every_bundled_table_loads_with_the_rows_its_card_tells(name, table, ent
     loaded = load_dataset(name, table)
     assert len(loaded) == entry["rows"]
     assert loaded.source == f"{name}/{table}"
-    assert ("y" in loaded.frame) == entry["outcomes"]
+    assert bool({"y", "mean_treated"} & set(loaded.frame)) == entry["outcomes"]
 
 
 def test_the_default_table_is_the_one_the_card_names():
@@ -43,10 +43,12 @@ def test_the_default_table_is_the_one_the_card_names():
 
 
 def test_an_unknown_name_or_table_suggests_the_nearest():
-    with pytest.raises(DataError, match=r"named 'nmda_socal'; did you mean 'nmda_social'\? known:"):
-        load_dataset("nmda_socal")
-    with pytest.raises(DataError, match=r"no table 'poled'; did you mean 'pooled'\? known: comp"):
-        load_dataset("van_velzen_2021", "poled")
+    with pytest.raises(
+        DataError, match=r"named 'nmda_sociable'; did you mean 'nmda_social'\? known:"
+    ):
+        load_dataset("nmda_sociable")
+    with pytest.raises(DataError, match=r"no table 'pooled_'; did you mean 'pooled'\? known: comp"):
+        load_dataset("van_velzen_2021", "pooled_")
 
 
 def test_a_dataset_of_your_own_says_where_to_get_it_and_how(monkeypatch):
@@ -68,7 +70,7 @@ def test_a_dataset_of_your_own_says_where_to_get_it_and_how(monkeypatch):
 def test_in_a_checkout_the_command_is_short_enough_to_copy(monkeypatch):
     monkeypatch.delenv("BAYESMA_DATA", raising=False)
     monkeypatch.chdir(root("data").parent)
-    with pytest.raises(DataError, match="run: python data/nmda_social/prepare.py RAW OUT; then"):
+    with pytest.raises(DataError, match=r"run: python data/nmda_social/prepare\.py RAW OUT; then"):
         load_dataset("nmda_social")
 
 

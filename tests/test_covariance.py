@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from helpers import oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,8 +100,6 @@ def test_a_block_that_is_no_covariance_is_named():
 
 
 def test_the_oracles_v_is_compound_symmetric():
-    from helpers import oracle
-
     section = oracle("fixed_variances")
     cluster = [f"{s}/{e}" for s, e in zip(section["study"], section["experiment"], strict=True)]
     ours = compound_symmetry(section["v"], cluster, section["rho"]).dense()

@@ -38,7 +38,7 @@ def test_a_table_error_crosses_processes_whole():
 @pytest.mark.parametrize(
     ("name", "clause"),
     [
-        ("Sudy", "did you mean 'study'? known: study, Drug"),
+        ("Studyy", "did you mean 'study'? known: study, Drug"),
         ("DRUGS", "did you mean 'Drug'? known: study, Drug"),
         ("zzz", "known: study, Drug"),
         (None, "known: study, Drug"),

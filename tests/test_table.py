@@ -7,7 +7,7 @@ from helpers import ARMS, arms
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayesma.errors import TableError
+from bayesma.errors import SpecError, TableError
 from bayesma.readers import read_table
 from bayesma.table import StudyTable, plain_number, require_outcomes
 
@@ -153,6 +153,19 @@ def test_units_of_bare_numbers_are_given_by_column():
     assert table.frame["duration"].tolist() == [1.0, 2.0, 3.0]
 
 
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        ({"delays": "h"}, r"units: 'delays' is no duration; did you mean 'delay'\?"),
+        ({"dose": "h"}, "units: 'dose' is no duration; known: duration, delay"),
+        ({"delay": "month"}, "units: delay in 'month'; .*known: s, sec"),
+    ],
+)
+def test_unknown_units_are_refused(units, message):
+    with pytest.raises(SpecError, match=message):
+        read_table(arms(delay=[1, 2, 3]), units=units)
+
+
 def test_numeric_labels_stay_as_people_wrote_them():
     table = read_table(arms(study=[2004.0, 2004, "2005"], drug=[None, None, None]))
     assert table.frame["study"].tolist() == ["2004", "2004", "2005"]
@@ -191,7 +204,7 @@ def test_a_missing_column_suggests_the_nearest_header():
 
 @pytest.mark.parametrize(
     ("right", "wrong"),
-    [("n_treated", "n_treatd"), ("sd_control", "SD contol"), ("study", "stdy")],
+    [("n_treated", "n_treatd"), ("sd_control", "SD controls"), ("study", "studyy")],
 )
 def test_a_misspelt_column_is_one_line_that_suggests_the_right_one(right, wrong):
     (found,) = faults(arms().rename(columns={right: wrong}))
@@ -227,16 +240,18 @@ def test_a_doubled_header_is_one_line():
 
 
 def test_a_mapping_to_no_header_names_the_nearest():
-    found = faults(arms(), columns={"drug": "studdy"})
+    found = faults(arms(), columns={"drug": "studies"})
     assert found == [
-        "DataFrame, column 'studdy': is not in the table; the nearest is 'study'; "
+        "DataFrame, column 'studies': is not in the table; the nearest is 'study'; "
         "correct the mapping of 'drug'"
     ]
 
 
 def test_a_mapping_to_a_misspelt_name_is_refused():
-    (found,) = faults(arms(N=[4, 5, 6]).drop(columns="n_control"), columns={"n_contrl": "N"})[:1]
-    assert "column 'N': is mapped to 'n_contrl', which is not a known column; did you mean" in found
+    (found,) = faults(arms(N=[4, 5, 6]).drop(columns="n_control"), columns={"n_controls": "N"})[:1]
+    assert (
+        "column 'N': is mapped to 'n_controls', which is not a known column; did you mean" in found
+    )
     assert "'n_control'?" in found
 
 

@@ -157,9 +157,15 @@ def _likelihood(plan: Design, mean: Any, taus: list[Any], scale: Any) -> None:
 
     observed = pm.Data("y_observed", plan.effects.y, dims="row")
     pm.CustomDist(
-        "y", mean, scale, *taus, logp=log_density, observed=observed, dims="row",
+        "y",
+        mean,
+        scale,
+        *taus,
+        logp=log_density,
+        observed=observed,
+        dims="row",
         signature=",".join(["(n)", "(n)", *["()"] * len(taus)]) + "->(n)",
-    )  # fmt: skip
+    )
 
 
 def _whitening(plan: Design) -> Whitening:

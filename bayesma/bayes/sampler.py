@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,7 +117,7 @@ def sample(engine: Compiled | Design, settings: Settings) -> xr.DataTree:
 
 def _sample_pymc(plan: Design, settings: Settings) -> xr.DataTree:
     with build_design(plan):
-        return pm.sample(
+        drawn: xr.DataTree = pm.sample(
             draws=settings.draws,
             tune=settings.tune,
             chains=settings.chains,
@@ -128,6 +127,7 @@ def _sample_pymc(plan: Design, settings: Settings) -> xr.DataTree:
             progressbar=settings.progress,
             compute_convergence_checks=False,
         )
+    return drawn
 
 
 def _tidy(raw: xr.DataTree, plan: Design) -> xr.DataTree:
@@ -138,6 +138,4 @@ def _tidy(raw: xr.DataTree, plan: Design) -> xr.DataTree:
             posterior = posterior.assign_coords({name: np.asarray(coord.values, dtype=str)})
     found = raw["sample_stats"].dataset
     kept = {new: found[old] for old, new in STATISTICS.items() if old in found}
-    return xr.DataTree.from_dict(
-        {"posterior": posterior, "sample_stats": xr.Dataset(kept)}
-    )
+    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": xr.Dataset(kept)})

@@ -15,7 +15,7 @@ from bayesma.queries.grids import grid, point_dataset, points_of, warn_outside
 __all__ = ["contrast"]
 
 
-def contrast(fit: Fit, at: xr.Dataset, **pair: tuple[Any, Any]) -> xr.DataArray:
+def contrast(fit: Fit, at: xr.Dataset, **pair: Any) -> xr.DataArray:
     """Return the difference in effect between two levels of one covariate.
 
     Parameters
@@ -47,7 +47,7 @@ def contrast(fit: Fit, at: xr.Dataset, **pair: tuple[Any, Any]) -> xr.DataArray:
     if len(pair) != 1:
         raise QueryError("contrast one covariate at a time: regimen=('repeated', 'single')")
     ((name, levels),) = pair.items()
-    if isinstance(levels, str) or len(tuple(levels)) != 2:
+    if not isinstance(levels, tuple | list) or len(levels) != 2:
         raise QueryError(f"{name} = {levels!r}: a contrast has two levels, e.g. ('a', 'b')")
     frame = points_of(at)
     rest = frame.drop(columns=[name], errors="ignore").drop_duplicates(ignore_index=True)
@@ -60,8 +60,13 @@ def contrast(fit: Fit, at: xr.Dataset, **pair: tuple[Any, Any]) -> xr.DataArray:
     values = effect_at(fit, points_of(sides[0])) - effect_at(fit, points_of(sides[1]))
     first, second = levels
     measure = fit.design.effects.measure
-    out = labelled(fit, values, where, "contrast",
-                   f"difference in population mean effect ({measure}), {name} {first} minus {second}")  # fmt: skip
+    out = labelled(
+        fit,
+        values,
+        where,
+        "contrast",
+        f"difference in population mean effect ({measure}), {name} {first} minus {second}",
+    )
     out.attrs["contrast"] = f"{name}: {first} - {second}"
     return out
 

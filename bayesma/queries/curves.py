@@ -87,8 +87,10 @@ def draws_of(fit: Fit) -> dict[str, Floats]:
 def _new_study(fit: Fit, frame: pd.DataFrame, seed: int | None) -> Floats:
     plan = fit.design
     if not plan.tau_names:
-        raise QueryError("a new study differs by tau, which this model does not have: pooled "
-                         "results do not identify it; ask for study='average'")  # fmt: skip
+        raise QueryError(
+            "a new study differs by tau, which this model does not have: pooled "
+            "results do not identify it; ask for study='average'"
+        )
     if seed is None:
         raise QueryError("study='new' draws at random: give a seed")
     rng = np.random.default_rng(seed)
@@ -162,6 +164,10 @@ def study_effects(fit: Fit, *, seed: int) -> xr.DataArray:
         },
         name="study_effect",
     )
-    out.attrs = {"estimand": f"deviation of each {plan.unit} from its mean", "kind": "effect",
-                 "measure": plan.effects.measure, "units": plan.effects.measure}  # fmt: skip
+    out.attrs = {
+        "estimand": f"deviation of each {plan.unit} from its mean",
+        "kind": "effect",
+        "measure": plan.effects.measure,
+        "units": plan.effects.measure,
+    }
     return out

@@ -44,8 +44,9 @@ def half_life(fit: Fit, at: xr.Dataset) -> xr.DataArray:
         If the model has no decay.
     """
     part = " of the share that fades" if "persistent" in fit.spec.family.parameters else ""
-    return _fading(fit, at, "half_life", f"half-life of the effect{part}",
-                   lambda at: np.exp2(at["half_life"]))  # fmt: skip
+    return _fading(
+        fit, at, "half_life", f"half-life of the effect{part}", lambda at: np.exp2(at["half_life"])
+    )
 
 
 def time_to_loss(fit: Fit, at: xr.Dataset, loss: float = 0.7) -> xr.DataArray:
@@ -73,8 +74,13 @@ def time_to_loss(fit: Fit, at: xr.Dataset, loss: float = 0.7) -> xr.DataArray:
         raise QueryError(f"loss = {loss}: a share between 0 and 1")
     family = fit.spec.family
     # log2 of a share that is not left is masked by `where`, not computed with.
-    return _fading(fit, at, "time_to_loss", f"time until {loss:.0%} of the peak effect is lost",
-                   lambda at: family.delay_at(1 - loss, at, MATHS))  # fmt: skip
+    return _fading(
+        fit,
+        at,
+        "time_to_loss",
+        f"time until {loss:.0%} of the peak effect is lost",
+        lambda at: family.delay_at(1 - loss, at, MATHS),
+    )
 
 
 def _fading(

@@ -73,12 +73,15 @@ def grid(fit: Fit, *, delay: Any = None, **covariates: Any) -> xr.Dataset:
     known = _covariates(plan)
     for name in covariates:
         if name not in known:
-            raise QueryError(f"'{name}' is not a covariate of this model; {did_you_mean(name, known)}")
+            raise QueryError(
+                f"'{name}' is not a covariate of this model; {did_you_mean(name, known)}"
+            )
     for name in plan.cells:
         if name not in covariates:
             levels = sorted(set(plan.frame[name].astype(str)))
-            raise QueryError(f"the effect fades differently by '{name}': name it, e.g. "
-                             f"{name}={levels}")  # fmt: skip
+            raise QueryError(
+                f"the effect fades differently by '{name}': name it, e.g. {name}={levels}"
+            )
     axes: dict[str, list[Any]] = {name: _values(covariates.get(name, AVERAGE)) for name in known}
     for name, values in axes.items():
         _check_levels(plan, name, values)
@@ -117,8 +120,10 @@ def _check_levels(plan: Design, name: str, values: list[Any]) -> None:
             if coder.levels and coder.expression in (name, f"C({name})"):
                 for value in values:
                     if str(value) not in (*coder.levels, AVERAGE):
-                        raise UnseenLevelError(f"{name} = '{value}' is not in the data; "
-                                               f"{did_you_mean(str(value), coder.levels)}")  # fmt: skip
+                        raise UnseenLevelError(
+                            f"{name} = '{value}' is not in the data; "
+                            f"{did_you_mean(str(value), coder.levels)}"
+                        )
 
 
 def point_dataset(plan: Design, frame: pd.DataFrame) -> xr.Dataset:
@@ -153,8 +158,9 @@ def warn_outside(plan: Design, at: xr.Dataset) -> None:
     """Warn where points lie outside the delays of the data, once and with the numbers."""
     if "beyond_data" not in at.coords or not at["beyond_data"].any():
         return
-    ranges = "; ".join(f"{label}: {low:.3g} to {high:.3g} d"
-                       for label, (low, high) in delay_range(plan).items())  # fmt: skip
+    ranges = "; ".join(
+        f"{label}: {low:.3g} to {high:.3g} d" for label, (low, high) in delay_range(plan).items()
+    )
     warnings.warn(
         f"{int(at['beyond_data'].sum())} of {at.sizes['point']} points lie outside the delays of "
         f"the data ({ranges}): there the curve is its decay family's, not the data's",

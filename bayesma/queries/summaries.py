@@ -42,20 +42,32 @@ def summary(
     values = draws.transpose("chain", "draw", dim).values.reshape(-1, draws.sizes[dim])
     tail = (1 - ci_prob) / 2
     # "lower" keeps infinite draws from making NaN of an interpolated quantile.
-    low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail], axis=0, method="lower"
-                                    if np.isinf(values).any() else "linear")  # fmt: skip
-    table = pd.DataFrame({
-        str(name): coord.values
-        for name, coord in draws.coords.items()
-        if coord.dims == (dim,) and name != "point"
-    })  # fmt: skip
+    low, middle, high = np.quantile(
+        values,
+        [tail, 0.5, 1 - tail],
+        axis=0,
+        method="lower" if np.isinf(values).any() else "linear",
+    )
+    table = pd.DataFrame(
+        {
+            str(name): coord.values
+            for name, coord in draws.coords.items()
+            if coord.dims == (dim,) and name != "point"
+        }
+    )
     if draws.attrs.get("kind") == "duration":
-        table = table.assign(median=middle, ci_low=low, ci_high=high,
-                             p_never=np.isinf(values).mean(axis=0))  # fmt: skip
+        table = table.assign(
+            median=middle, ci_low=low, ci_high=high, p_never=np.isinf(values).mean(axis=0)
+        )
     else:
-        table = table.assign(mean=values.mean(axis=0), sd=values.std(axis=0, ddof=1),
-                             median=middle, ci_low=low, ci_high=high,
-                             p_positive=(values > 0).mean(axis=0))  # fmt: skip
+        table = table.assign(
+            mean=values.mean(axis=0),
+            sd=values.std(axis=0, ddof=1),
+            median=middle,
+            ci_low=low,
+            ci_high=high,
+            p_positive=(values > 0).mean(axis=0),
+        )
     if rope is not None:
         if not rope[0] < rope[1]:
             raise QueryError(f"rope = {rope}: give it as (lower, upper)")

@@ -52,6 +52,8 @@ def read_table(
     TableError
         One line for every fault: file, row (as a spreadsheet numbers it, the header being row
         1; a frame's index label), column, value and remedy.
+    SpecError
+        If `units` names a column that is no duration, or an unknown unit.
     """
     if isinstance(source, pd.DataFrame):
         rows = [str(label) for label in source.index]

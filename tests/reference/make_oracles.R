@@ -75,7 +75,7 @@ V <- rho * same * sqrt(outer(layout$v, layout$v))
 diag(V) <- layout$v
 
 at_fixed <- function(fit) {
-  list(log_likelihood = as.numeric(logLik(fit)), beta = plain(fit$beta), se = plain(fit$se))
+  list(log_likelihood = fit$fit.stats["ll", "REML"], beta = plain(fit$beta), se = plain(fit$se))
 }
 
 one_level <- lapply(c(0, 0.1, 0.5, 1, 2.5, 8), function(tau2) {

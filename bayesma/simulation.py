@@ -1,0 +1,193 @@
+"""Tables with known truth: normal animals around the model's own mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesma.decay import family
+from bayesma.design import Points, effect_clock
+from bayesma.errors import SpecError, did_you_mean
+from bayesma.maths import NumPyMaths
+from bayesma.mean import effect_mean
+from bayesma.readers import read_table
+from bayesma.table import StudyTable
+
+__all__ = ["Truth", "layout", "simulate_table"]
+
+Floats = NDArray[np.float64]
+
+MATHS = NumPyMaths()
+# Group sizes of animal studies: 5 to 9 per arm.
+SMALLEST_ARM, LARGEST_ARM = 5, 9
+# What is measured has this mean in control animals and this SD between animals; Hedges g does
+# not depend on either.
+CONTROL_MEAN, ANIMAL_SD = 10.0, 2.0
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a simulated table is drawn from.
+
+    theta_i = peak share(t_i) + tau b_study + tau_experiment b_experiment, in standard
+    deviations of the animals; the b are standard normal.
+
+    Parameters
+    ----------
+    peak : mapping of str to float
+        Effect at delay 0 by regimen.
+    half_life : mapping of str to float
+        Days by regimen; empty where the effect does not fade.
+    persistent : mapping of str to float
+        Share of the peak that never fades, by regimen (`plateau` only).
+    decay : {"exponential", "plateau", "none"}
+        Decay family.
+    tau, tau_experiment : float
+        Standard deviations between studies, and between experiments of a study.
+
+    Raises
+    ------
+    SpecError
+        If a number is out of range, or a regimen lacks one.
+    """
+
+    peak: Mapping[str, float]
+    half_life: Mapping[str, float] = field(default_factory=dict)
+    persistent: Mapping[str, float] = field(default_factory=dict)
+    decay: str = "exponential"
+    tau: float = 0.5
+    tau_experiment: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check that every regimen has the numbers its decay family needs."""
+        needed = family(self.decay).parameters
+        for name, low, high in (("half_life", 0.0, np.inf), ("persistent", 0.0, 1.0)):
+            given: Mapping[str, float] = getattr(self, name)
+            if set(given) != (set(self.peak) if name in needed else set()):
+                want = f"one for each of {', '.join(self.peak)}" if name in needed else "none"
+                raise SpecError(f"{name} = {dict(given)}: decay = '{self.decay}' takes {want}")
+            if not all(low < value < high for value in given.values()):
+                raise SpecError(f"{name} = {dict(given)}: it lies between {low:g} and {high:g}")
+        if not self.tau >= 0 or not self.tau_experiment >= 0:
+            raise SpecError(f"tau = {self.tau}, tau_experiment = {self.tau_experiment}: at least 0")
+
+    def mean(self, rows: pd.DataFrame) -> Floats:
+        """Return the population mean effect of rows with `regimen` and `delay`, shape (rows,).
+
+        Raises
+        ------
+        SpecError
+            If a regimen has no truth.
+        """
+        regimens = list(self.peak)
+        for cell in rows["regimen"]:
+            if cell not in regimens:
+                raise SpecError(f"regimen '{cell}' has no truth; {did_you_mean(cell, regimens)}")
+        indicators = np.array([[cell == name for name in regimens] for cell in rows["regimen"]])
+        coefficients = {
+            "peak": _values(self.peak, regimens),
+            "half_life": np.log2(_values(self.half_life, regimens)),
+            "persistent": _logit(_values(self.persistent, regimens)),
+        }
+        used = ("peak", *family(self.decay).parameters)
+        # A level stated at delay 0 is the peak.
+        points = Points({name: indicators.astype(float) for name in used},
+                        effect_clock(rows), np.zeros(len(rows)))  # fmt: skip
+        return np.asarray(effect_mean(coefficients, points, family(self.decay), MATHS))
+
+
+def _values(numbers: Mapping[str, float], regimens: list[str]) -> Floats:
+    return np.array([numbers[name] for name in regimens if name in numbers], dtype=float)
+
+
+def _logit(share: Floats) -> Floats:
+    return np.log(share) - np.log1p(-share)
+
+
+def layout(studies: int, experiments: int, delays: Mapping[str, tuple[float, ...]]) -> pd.DataFrame:
+    """Return the rows of a balanced table, without outcomes.
+
+    Parameters
+    ----------
+    studies, experiments : int
+        Studies, and experiments (rows) in each. Studies take the regimens in turn; the
+        experiments of a regimen take its delays in turn.
+    delays : mapping of str to tuple of float
+        Days by regimen.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns row_id, study, experiment, regimen and delay; shape (studies x experiments, 5).
+
+    Raises
+    ------
+    SpecError
+        If there would be no row.
+    """
+    if studies < 1 or experiments < 1 or not delays or not all(delays.values()):
+        raise SpecError(f"studies = {studies}, experiments = {experiments}, "
+                        f"delays = {dict(delays)}: at least one of each")  # fmt: skip
+    regimens, rows = list(delays), []
+    for s in range(studies):
+        regimen = regimens[s % len(regimens)]
+        for e in range(experiments):
+            turn = s // len(regimens) * experiments + e
+            study, experiment = f"S{s + 1:03d}", f"E{e + 1}"
+            delay = delays[regimen][turn % len(delays[regimen])]
+            rows.append((f"{study}_{experiment}", study, experiment, regimen, float(delay)))
+    return pd.DataFrame(rows, columns=["row_id", "study", "experiment", "regimen", "delay"])
+
+
+def simulate_table(truth: Truth, rows: pd.DataFrame, *, seed: int) -> StudyTable:
+    """Return a table of arm summaries of normal animals, 5 to 9 per arm.
+
+    The mean of n animals is N(mu, sigma^2 / n) and their variance sigma^2 chi2(n - 1) / (n - 1),
+    independently (Cochran), so the summaries are drawn without the animals.
+
+    Parameters
+    ----------
+    truth : Truth
+    rows : pandas.DataFrame
+        Columns study, experiment, regimen and delay (as `layout` or a real table has them);
+        other columns pass unchanged. Outcomes that it holds are replaced.
+    seed : int
+        The same seed gives the same table.
+
+    Returns
+    -------
+    StudyTable
+
+    Raises
+    ------
+    SpecError
+        If a regimen has no truth.
+    TableError
+        If the rows are no study table.
+    """
+    rng, k = np.random.default_rng(seed), len(rows)
+    theta = truth.mean(rows) + _group_effects(truth, rows, rng)
+    n_treated, n_control = rng.integers(SMALLEST_ARM, LARGEST_ARM, size=(2, k), endpoint=True)
+    frame = rows.drop(columns=["y", "v", "se", "ci_low", "ci_high", "direction"], errors="ignore")
+    frame = frame.assign(
+        mean_treated=rng.normal(CONTROL_MEAN + ANIMAL_SD * theta, ANIMAL_SD / np.sqrt(n_treated)),
+        sd_treated=ANIMAL_SD * np.sqrt(rng.chisquare(n_treated - 1) / (n_treated - 1)),
+        n_treated=n_treated,
+        mean_control=rng.normal(CONTROL_MEAN, ANIMAL_SD / np.sqrt(n_control)),
+        sd_control=ANIMAL_SD * np.sqrt(rng.chisquare(n_control - 1) / (n_control - 1)),
+        n_control=n_control,
+    )
+    return replace(read_table(frame), source=f"simulated (seed {seed})")
+
+
+def _group_effects(truth: Truth, rows: pd.DataFrame, rng: np.random.Generator) -> Floats:
+    """Return the sum of each row's group effects."""
+    study, studies = pd.factorize(rows["study"])
+    experiment, experiments = pd.factorize(rows["study"] + "/" + rows["experiment"])
+    outer = truth.tau * rng.standard_normal(len(studies))[study]
+    inner = truth.tau_experiment * rng.standard_normal(len(experiments))[experiment]
+    return np.asarray(outer + inner)

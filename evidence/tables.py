@@ -1,0 +1,18 @@
+"""Markdown tables for the evidence pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["section"]
+
+
+def section(title: str, table: pd.DataFrame, index: bool = True) -> str:
+    """Return a table in Markdown under a heading; three significant digits."""
+    cells: Any = table.reset_index() if index else table
+    cells = cells.map(lambda c: f"{c:.3g}" if isinstance(c, float) else str(c))
+    lines = ["| " + " | ".join(map(str, cells.columns)) + " |", "|" + " --- |" * len(cells.columns)]
+    lines += ["| " + " | ".join(row) + " |" for row in cells.to_numpy()]
+    return f"\n## {title}\n\n" + "\n".join(lines) + "\n"

@@ -1,0 +1,109 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bayesma.decay import FAMILIES, Exponential, Plateau, family, persistent_share
+from bayesma.errors import SpecError
+from bayesma.maths import NumPyMaths
+
+MATHS = NumPyMaths()
+log2_half_lives = st.floats(-8, 8)
+logits = st.floats(-6, 6)
+delays = st.floats(0, 1e3)
+
+
+def shares(name, delay, half_life=0.0, persistent=0.0):
+    predictors = {"half_life": np.array(half_life), "persistent": np.array(persistent)}
+    return np.exp2(FAMILIES[name].log2_share(np.asarray(delay), predictors, MATHS))
+
+
+def test_shares_by_hand():
+    # Half-life 2 d: a quarter is left after 4 d. Persistent 3/4 (logit log 3): of the other
+    # quarter an eighth is left after 6 d. Roundings of one exp2 and one log2.
+    assert shares("exponential", 4, 1) == pytest.approx(0.25, rel=1e-15)
+    assert shares("plateau", 6, 1, math.log(3)) == pytest.approx(0.75 + 0.25 / 8, rel=1e-14)
+    assert shares("none", 1e6) == 1
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@given(half_life=log2_half_lives, persistent=logits)
+def test_everything_is_left_at_delay_zero(name, half_life, persistent):
+    # p and 1 - p are rounded apart, so they sum to 1 within one rounding.
+    assert shares(name, 0.0, half_life, persistent) == pytest.approx(1, abs=3e-16)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@given(half_life=log2_half_lives, persistent=logits, early=delays, late=delays)
+def test_the_share_never_grows_and_stays_within_zero_and_one(
+    name, half_life, persistent, early, late
+):
+    early, late = sorted((early, late))
+    first = shares(name, early, half_life, persistent)
+    then = shares(name, late, half_life, persistent)
+    slack = 1e-15  # roundings where the share is flat
+    assert 0 <= then <= first + slack <= 1 + 2 * slack
+
+
+@given(half_life=log2_half_lives, persistent=logits, delay=delays)
+def test_the_plateau_never_falls_below_its_persistent_share(half_life, persistent, delay):
+    stays = persistent_share(persistent, MATHS)
+    # One exp2 of a log2: a relative rounding of a few ulp.
+    assert shares("plateau", delay, half_life, persistent) >= stays * (1 - 1e-14)
+
+
+@given(half_life=log2_half_lives, share=st.floats(0.01, 1))
+def test_the_exponential_is_inverted(half_life, share):
+    delay = Exponential().delay_at(share, {"half_life": np.array(half_life)}, MATHS)
+    assert delay >= 0
+    # log2 of a number near 1 is as exact as the number: 1e-16 / (log2 step); far off it is ulp.
+    assert shares("exponential", delay, half_life) == pytest.approx(share, rel=1e-13)
+
+
+@given(half_life=log2_half_lives, persistent=logits, share=st.floats(0.01, 1))
+def test_the_plateau_is_inverted_where_it_is_reached(half_life, persistent, share):
+    predictors = {"half_life": np.array(half_life), "persistent": np.array(persistent)}
+    delay = Plateau().delay_at(share, predictors, MATHS)
+    if share <= persistent_share(persistent, MATHS):
+        assert delay == math.inf
+    else:
+        # Close above the plateau the delay is long and its error grows, but the share's does not.
+        assert shares("plateau", delay, half_life, persistent) == pytest.approx(share, rel=1e-12)
+
+
+def test_a_plateau_of_one_never_divides_by_zero():
+    predictors = {"half_life": np.zeros(3), "persistent": np.array([40.0, 100.0, -100.0])}
+    np.testing.assert_array_equal(
+        Plateau().delay_at(1.0, predictors, MATHS)[:2], [math.inf, math.inf]
+    )
+    assert Plateau().delay_at(0.5, predictors, MATHS)[2] == pytest.approx(1, rel=1e-15)
+    assert np.isfinite(Plateau().log2_share(np.array(3.0), predictors, MATHS)).all()
+
+
+def test_no_decay_never_fades():
+    assert FAMILIES["none"].delay_at(0.5, {}, MATHS) == math.inf
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_declares_itself(name):
+    found = family(name)
+    assert found.name == name
+    assert set(found.parameters) <= {"half_life", "persistent"}
+    assert found.equation.startswith("share(t) = ")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("exponentials", "exponential"), ("Plateau", "plateau")]
+)
+def test_an_unknown_family_suggests_the_nearest(name, hint):
+    with pytest.raises(
+        SpecError, match=rf"no decay family '{name}'; did you mean '{hint}'\? known"
+    ):
+        family(name)
+
+
+def test_persistent_share_is_the_logistic_function():
+    # One exp and one division.
+    assert persistent_share(np.log(3.0), MATHS) == pytest.approx(0.75, rel=1e-15)
