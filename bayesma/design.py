@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesma.coding import AVERAGE, Predictor, code
-from bayesma.covariance import Blocks
 from bayesma.decay import Decay
-from bayesma.effects import Effects, split_members
+from bayesma.effects import Effects
 from bayesma.errors import SpecError
+from bayesma.grouping import Groups, check_blocks, grouped
+from bayesma.pooling import Pooling, gaps_among_members, is_pooled, point_frame, weigh_members
 from bayesma.spec import ModelSpec
 
-__all__ = ["Design", "Groups", "Points", "Pooling", "design", "effect_clock"]
+__all__ = ["Design", "Points", "design", "effect_clock"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,54 +40,6 @@ class Points:
     matrices: Mapping[str, Floats]
     clock: Floats
     reference: Floats
-
-
-@dataclass(frozen=True)
-class Pooling:
-    """How comparisons average to rows: weight 1 / (floor + slope m^2).
-
-    Attributes
-    ----------
-    row : ndarray of int, shape (points,)
-        The row a point belongs to.
-    floor, slope : ndarray, shape (points,)
-        tau_G^2 + 1/n_tilde and 1/(2N) of Hedges g; equal weights are floor 1 and slope 0.
-    """
-
-    row: Ints
-    floor: Floats
-    slope: Floats
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Nested groups of rows.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Columns with a group effect, outermost first; empty if there is none.
-    labels : tuple of tuple of str
-        Labels of the groups, per level, outermost first. The first level always exists: it is
-        the unit of cross-validation, with or without an effect.
-    parent : tuple of ndarray of int
-        For each level but the outermost, innermost first: the group above each group.
-    innermost : ndarray of int, shape (rows,)
-        Innermost group of each row.
-    """
-
-    names: tuple[str, ...]
-    labels: tuple[tuple[str, ...], ...]
-    parent: tuple[Ints, ...]
-    innermost: Ints
-
-    @property
-    def outermost(self) -> Ints:
-        """Outermost group of each row, shape (rows,)."""
-        index = self.innermost
-        for parent in self.parent:
-            index = parent[index]
-        return index
 
 
 @dataclass(frozen=True)
@@ -192,18 +145,19 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
     spec = spec.resolved(effects.measure)
     _check_columns(spec, effects)
     effects, notes = _complete(spec, effects)
-    pooled = _is_pooled(effects)
-    frame, membership = _point_frame(effects, pooled)
-    groups = _groups(spec, effects, pooled)
-    _check_blocks(effects.covariance, groups)
+    pooled = is_pooled(effects)
+    frame, membership = point_frame(effects, pooled)
+    groups = grouped(spec.groups, effects, pooled)
+    check_blocks(effects.covariance, groups)
     decay = spec.family
+    _check_clock(frame, decay)
     predictors = {
         name: code(spec.formula(name), frame if name != "tau" else effects.frame, name)
         for name in (*spec.predictors, "tau")
     }
     cells = _cells(spec, predictors)
     references = _references(frame, cells, decay)
-    pooling, more = _pooling(spec, effects, frame, membership, pooled)
+    pooling, more = weigh_members(spec.pooled_weights, effects, frame, membership, pooled)
     if decay.parameters and len(np.unique(_clock(frame))) < 2:
         raise SpecError(
             f"decay = '{spec.decay}': every row has the delay "
@@ -221,9 +175,24 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
         pooled,
         cells,
         references,
-        (*effects.notes, *notes, *more),
+        tuple(dict.fromkeys((*effects.notes, *notes, *more))),  # a saved fit's stand already
     )
     return replace(plan, points=plan.at(frame))
+
+
+def _check_clock(frame: pd.DataFrame, decay: Decay) -> None:
+    """Refuse delays that count from the start of many doses: they are not time to fade."""
+    if not decay.parameters or "delay_reference" not in frame:
+        return
+    wrong = (frame["delay_reference"] == "start") & (effect_clock(frame) > 0)
+    if "regimen" in frame:  # after one dose, its start is its end
+        wrong &= frame["regimen"] != "single"
+    if wrong.any():
+        some = ", ".join(frame.loc[wrong, "row_id"].head(5))
+        raise SpecError(
+            f"the delay counts from the start of dosing in {int(wrong.sum())} rows ({some}): give "
+            "it since the last dose or the end of the infusion, or leave it empty"
+        )
 
 
 def _clock(frame: pd.DataFrame) -> Floats:
@@ -250,7 +219,7 @@ def _check_columns(spec: ModelSpec, effects: Effects) -> None:
 def _complete(spec: ModelSpec, effects: Effects) -> tuple[Effects, list[str]]:
     """Return the rows with every needed cell, and a note for each column that cost rows."""
     frame, keep, notes = effects.frame, np.ones(len(effects), dtype=bool), []
-    pooled = _is_pooled(effects)
+    pooled = is_pooled(effects)
     for name in _needed(spec):
         gap = np.zeros(len(frame), dtype=bool)
         if name in frame:
@@ -258,7 +227,7 @@ def _complete(spec: ModelSpec, effects: Effects) -> tuple[Effects, list[str]]:
             if name == "delay":
                 gap &= np.isnan(effect_clock(frame))
         if effects.members is not None and name in effects.members:
-            gap |= _gap_among_members(effects, name)
+            gap |= gaps_among_members(effects, name)
         if (gap & keep).any():
             notes.append(f"{int((gap & keep).sum())} of {len(frame)} rows left out: no {name}")
         keep &= ~gap
@@ -271,88 +240,6 @@ def _complete(spec: ModelSpec, effects: Effects) -> tuple[Effects, list[str]]:
         covariance=effects.covariance.take(rows),
     )
     return (kept if len(rows) < len(frame) else effects), notes
-
-
-def _is_pooled(effects: Effects) -> NDArray[np.bool_]:
-    if effects.members is None:
-        return np.zeros(len(effects), dtype=bool)
-    return effects.frame["members"].notna().to_numpy()
-
-
-def _gap_among_members(effects: Effects, name: str) -> NDArray[np.bool_]:
-    assert effects.members is not None
-    blank = set(effects.members.index[effects.members[name].isna()])
-    cells = effects.frame["members"]
-    return np.array([not pd.isna(c) and bool(blank & set(split_members(c))) for c in cells])
-
-
-def _point_frame(effects: Effects, pooled: NDArray[np.bool_]) -> tuple[pd.DataFrame, Ints]:
-    """Return the frame of points and the row each belongs to."""
-    if not pooled.any():
-        return effects.frame, np.arange(len(effects))
-    assert effects.members is not None
-    names, row = [], []
-    for i, cell in enumerate(effects.frame["members"]):
-        for name in split_members(cell) if pooled[i] else []:
-            names.append(name)
-            row.append(i)
-    _refuse_overlap(names, row, effects)
-    members = effects.members.loc[names].reset_index()
-    plain = effects.frame[~pooled]
-    frame = pd.concat([members, plain], ignore_index=True) if len(plain) else members
-    return frame, np.array([*row, *np.flatnonzero(~pooled)], dtype=np.int64)
-
-
-def _refuse_overlap(names: Sequence[str], row: Sequence[int], effects: Effects) -> None:
-    labels = list(effects.frame["row_id"])
-    holder: dict[str, int] = {}
-    shared: dict[tuple[str, str], int] = {}
-    for name, i in zip(names, row, strict=True):
-        first = holder.setdefault(name, i)
-        if first != i:
-            pair = (labels[first], labels[i])
-            shared[pair] = shared.get(pair, 0) + 1
-    if shared:
-        pairs = "; ".join(f"{a} and {b} share {n}" for (a, b), n in shared.items())
-        raise SpecError(f"pooled rows count comparisons twice: {pairs}; fit a partition of them")
-
-
-def _groups(spec: ModelSpec, effects: Effects, pooled: NDArray[np.bool_]) -> Groups:
-    if spec.groups and pooled.all():
-        raise SpecError(
-            f"every row is a pooled result, whose standard error already holds the "
-            f"heterogeneity: drop (1 | {'/'.join(spec.groups)})"
-        )
-    columns = spec.groups or ("study",)
-    frame = effects.frame
-    cells = [frame[name].fillna(frame["row_id"]).astype(str) for name in columns]
-    paths = cells[0]
-    labels, codes = [], []
-    for depth in range(len(columns)):
-        paths = cells[0] if depth == 0 else paths + "/" + cells[depth]
-        code, names = pd.factorize(paths)
-        codes.append(code.astype(np.int64))
-        labels.append(tuple(str(name) for name in names))
-    if spec.groups and len(np.unique(codes[0][~pooled])) < 2:
-        raise SpecError(
-            f"one {columns[0]} only ('{labels[0][0]}'): the heterogeneity between "
-            f"groups cannot be seen; drop (1 | {'/'.join(columns)})"
-        )
-    parents = []
-    for inner, outer in zip(codes[:0:-1], codes[-2::-1], strict=True):
-        parent = np.zeros(inner.max() + 1, dtype=np.int64)
-        parent[inner] = outer
-        parents.append(parent)
-    return Groups(spec.groups, tuple(labels), tuple(parents), codes[-1])
-
-
-def _check_blocks(covariance: Blocks, groups: Groups) -> None:
-    for index, _ in covariance.blocks:
-        if len(np.unique(groups.innermost[index])) > 1:
-            raise SpecError(
-                "the sampling covariance links rows of different groups; correlate "
-                f"within {groups.names[-1] if groups.names else 'study'}"
-            )
 
 
 def _cells(spec: ModelSpec, predictors: Mapping[str, Predictor]) -> tuple[str, ...]:
@@ -382,38 +269,3 @@ def _references(
         for key, delays in clock.groupby(keys.to_numpy()):
             references[tuple(str(key).split("\t"))] = lower_quartile(delays)
     return references
-
-
-def _pooling(
-    spec: ModelSpec,
-    effects: Effects,
-    frame: pd.DataFrame,
-    row: Ints,
-    pooled: NDArray[np.bool_],
-) -> tuple[Pooling | None, list[str]]:
-    """Return the weights of comparisons in their pooled rows (Hedges & Vevea 1998 form).
-
-    w_i = 1 / (tau_G^2 + 1/n_t + 1/n_c + m_i^2 / (2 (n_t + n_c))), with tau_G^2 = I2 k se_G^2,
-    which is exact where the k sampling variances are equal.
-    """
-    if not pooled.any():
-        return None, []
-    sizes = [n for n in ("n_treated", "n_control") if n in frame]
-    known = len(sizes) == 2 and "i2" in effects.frame and spec.pooled_weights == "precision"
-    if known:
-        gaps = frame.loc[pooled[row], sizes].isna().any().any()
-        known = not gaps and bool(effects.frame.loc[pooled, "i2"].notna().all())
-    if not known:
-        note = (
-            []
-            if spec.pooled_weights == "equal"
-            else [
-                "members of pooled rows are weighted equally: precision weights need their "
-                "n_treated and n_control, and I2 of the pooled row"
-            ]
-        )
-        return Pooling(row, np.ones(len(row)), np.zeros(len(row))), note
-    k = np.bincount(row, minlength=len(effects))
-    tau2 = np.nan_to_num(effects.frame["i2"].to_numpy(dtype=float)) / 100 * k * effects.v
-    n_t, n_c = (frame[name].fillna(1.0).to_numpy(dtype=float) for name in sizes)
-    return Pooling(row, tau2[row] + 1 / n_t + 1 / n_c, 1 / (2 * (n_t + n_c))), []

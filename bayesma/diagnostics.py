@@ -27,9 +27,11 @@ UNINFORMED = 0.8
 def reported(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
     """Return the variables that answers are made of, without the sampler's own coordinates."""
     names = [VARIABLES[name] for name in plan.spec.predictors] + list(plan.tau_names)
-    if plan.varying_tau:
-        names.append(VARIABLES["tau"])
-    return posterior[names]
+    if not plan.varying_tau:
+        return posterior[names]
+    # Relative to its average, whose own term is 0 in every draw.
+    ratio = VARIABLES["tau"]
+    return posterior[[*names, ratio]].drop_sel({f"{ratio}_term": "Intercept"})
 
 
 def summary_table(posterior: xr.Dataset, ci_prob: float) -> pd.DataFrame:
@@ -49,10 +51,12 @@ def summary_table(posterior: xr.Dataset, ci_prob: float) -> pd.DataFrame:
         "sd": posterior.std(("chain", "draw"), ddof=1),
         "ci_low": posterior.quantile(tail, ("chain", "draw")),
         "ci_high": posterior.quantile(1 - tail, ("chain", "draw")),
-        "ess_bulk": arviz_stats.ess(posterior, method="bulk"),
-        "ess_tail": arviz_stats.ess(posterior, method="tail"),
-        "r_hat": arviz_stats.rhat(posterior),
     }
+    # A chain that never moved has an R-hat of NaN, which is reported.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns["ess_bulk"] = arviz_stats.ess(posterior, method="bulk")
+        columns["ess_tail"] = arviz_stats.ess(posterior, method="tail")
+        columns["r_hat"] = arviz_stats.rhat(posterior)
     return pd.DataFrame({name: _flat(dataset) for name, dataset in columns.items()})
 
 

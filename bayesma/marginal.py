@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bayesma.covariance import Whitening
 from bayesma.decay import Maths
-from bayesma.design import Groups
+from bayesma.grouping import Groups
 
 __all__ = ["Level", "conditional_draws", "group_log_likelihood", "levels", "row_log_likelihood"]
 

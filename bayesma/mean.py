@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bayesma.decay import Decay, Maths
-from bayesma.design import Points, Pooling
+from bayesma.design import Points
+from bayesma.pooling import Pooling
 
 __all__ = ["VARIABLES", "effect_mean", "linear", "row_mean"]
 

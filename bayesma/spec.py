@@ -56,7 +56,7 @@ class ModelSpec:
         It binds the *level* at each decay cell's lower-quartile delay; the peak at delay 0
         follows from it.
     half_life : str
-        Formula of log2 half-life in days.
+        Formula of log2 half-life in days; not used by `none`.
     persistent : str
         Formula of the logit of the share that never fades (`plateau` only).
     tau : str
@@ -107,6 +107,8 @@ class ModelSpec:
                 raise SpecError(f"{name} = '{getattr(self, name)}': group effects belong to peak")
             if name != "peak" and not self.formula(name).intercept:
                 raise SpecError(f"{name} = '{getattr(self, name)}': it needs its intercept")
+        if not self.groups and (self.formula("tau").terms or "tau" in self.priors):
+            raise SpecError("tau needs group effects: add (1 | study) to peak")
         _check_priors(self.priors)
         object.__setattr__(self, "priors", MappingProxyType(dict(self.priors)))
 

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from bayesma.cells import (
+    as_column,
+    as_text,
+    is_missing,
+    listed,
+    number_remedy,
+    own_column,
+    plain_number,
+    range_fault,
+)
 from bayesma.errors import Fault, SpecError, TableError, did_you_mean, nearest
 from bayesma.schema import ARMS, COLUMNS, EFFECT, Column
 from bayesma.units import DAYS_PER_UNIT, UnitError, duration
 
 __all__ = ["StudyTable", "require_outcomes", "validated"]
 
-# What pandas reads as missing too, so that a frame and its CSV file give the same table.
-MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "<na>"})
 # Below this likeness an unknown header is a covariate of the reviewer's own, above it a typo.
 TYPO = 0.8
 SPREAD = ("v", "se", "ci_low", "ci_high")
-
-_TRUTH = (bool, np.bool_)
-_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -63,32 +65,6 @@ def _is_kin(header: str, name: str) -> bool:
     """Return whether one is made of whole words of the other: control, dose_norm; no typo."""
     words, known = set(header.split("_")), set(name.split("_"))
     return words <= known or known <= words
-
-
-def is_missing(cell: Any) -> bool:
-    """Return whether a cell is empty or says that it is."""
-    if isinstance(cell, str):
-        return cell.strip().lower() in MISSING
-    if isinstance(cell, float):
-        return math.isnan(cell)
-    return cell is None or (pd.api.types.is_scalar(cell) and bool(pd.isna(cell)))
-
-
-def plain_number(cell: Any) -> float:
-    """Return the number a cell holds.
-
-    Raises
-    ------
-    ValueError
-        If it is anything else: `float` alone would read "1_000", digits of any script and True.
-    """
-    odd = "_" in cell or not cell.isascii() if isinstance(cell, str) else isinstance(cell, _TRUTH)
-    try:
-        if not odd:
-            return float(cell)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ValueError("is not a number")
 
 
 class _Checker:
@@ -226,9 +202,9 @@ class _Checker:
         return self._number(spec, row, cell)
 
     def _text(self, spec: Column, row: int, cell: Any) -> str | None:
-        text = _as_text(cell)
+        text = as_text(cell)
         if spec.levels and text.lower() not in spec.levels:
-            self.fault(row, spec.name, "is not one of its levels", f"use {_list(spec.levels)}")
+            self.fault(row, spec.name, "is not one of its levels", f"use {listed(spec.levels)}")
             return None
         return text.lower() if spec.levels else text
 
@@ -242,9 +218,9 @@ class _Checker:
             self.fault(row, spec.name, error.reason, "write e.g. '30 min', '24 h' or '7 d'")
             return None
         except ValueError as error:
-            self.fault(row, spec.name, str(error), _number_remedy(cell))
+            self.fault(row, spec.name, str(error), number_remedy(cell))
             return None
-        problem, remedy = _range_fault(spec, number)
+        problem, remedy = range_fault(spec, number)
         if problem:
             self.fault(row, spec.name, problem, remedy)
             return None
@@ -287,40 +263,6 @@ def _canonical(header: str) -> str:
     return "_".join(header.lower().split())
 
 
-def _list(levels: Iterable[str]) -> str:
-    return ", ".join(f"'{level}'" for level in levels)
-
-
-def _as_text(cell: Any) -> str:
-    if isinstance(cell, str):
-        return cell.strip()
-    # A numeric label such as 2004.0 comes from a column that held blanks; people wrote 2004.
-    if isinstance(cell, float | np.floating) and float(cell).is_integer():
-        return str(int(cell))
-    return str(cell).strip()
-
-
-def _number_remedy(cell: Any) -> str:
-    if isinstance(cell, str) and _COMMA.fullmatch(cell.strip()):
-        return "write a decimal point and no separator of thousands"
-    return "write a plain number such as 12.5, or leave the cell empty"
-
-
-def _range_fault(spec: Column, number: float) -> tuple[str, str]:
-    if not math.isfinite(number):
-        return "is not finite", "write a plain number"
-    if spec.levels and number not in {float(level) for level in spec.levels}:
-        return "is not one of its levels", f"use {_list(spec.levels)}"
-    if spec.kind == "count" and number != int(number):
-        return "is not a whole number", "write how many"
-    if number < spec.low or (spec.open_low and number == spec.low):
-        bound = f"above {spec.low:g}" if spec.open_low else f"at least {spec.low:g}"
-        return "is too small", f"{spec.doc} must be {bound}"
-    if number > spec.high:
-        return "is too large", f"{spec.doc} must be at most {spec.high:g}"
-    return "", ""
-
-
 def _outcome_gaps(row: Mapping[str, Any], bad: Set[str]) -> list[tuple[str, str, str]]:
     """Return (column, problem, remedy) for what keeps a row from being an effect.
 
@@ -347,27 +289,6 @@ def _spread_gaps(row: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if not low <= row["y"] <= high:
         return [("y", f"lies outside its interval, {low:g} to {high:g}", "correct one of them")]
     return []
-
-
-def _own_column(cells: Sequence[Any]) -> list[Any]:
-    """Return a reviewer's own column: numbers if every cell is one, else text."""
-    present = [None if is_missing(cell) else cell for cell in cells]
-    try:
-        numbers = [None if cell is None else plain_number(cell) for cell in present]
-    except ValueError:
-        return [None if cell is None else _as_text(cell) for cell in present]
-    return numbers
-
-
-def _typed(name: str, cells: Sequence[Any]) -> pd.Series[Any]:
-    numeric = (
-        COLUMNS[name].kind != "text"
-        if name in COLUMNS
-        else all(isinstance(cell, float) for cell in cells if cell is not None)
-    )
-    if numeric:
-        return pd.Series([math.nan if c is None else c for c in cells], dtype="float64")
-    return pd.Series(list(cells), dtype="str")
 
 
 def validated(
@@ -427,7 +348,7 @@ def validated(
         raise TableError(source, faults)
     everything = {"row_id": names, **{n: v for n, v in cells.items() if n != "row_id"}}
     everything |= _own_columns(check)
-    frame = pd.DataFrame({name: _typed(name, list(v)) for name, v in everything.items()})
+    frame = pd.DataFrame({name: as_column(name, list(v)) for name, v in everything.items()})
     return StudyTable(frame, source, dict(check.names), tuple(rows))
 
 
@@ -446,7 +367,7 @@ def _own_columns(check: _Checker) -> dict[str, list[Any]]:
     own = {name: header for name, header in check.names.items() if name not in COLUMNS}
     free = [h for h in check.headers if h not in taken and h not in check.names]
     own |= {header: header for header in free}
-    return {name: _own_column(check.raw[header].tolist()) for name, header in own.items()}
+    return {name: own_column(check.raw[header].tolist()) for name, header in own.items()}
 
 
 def require_outcomes(table: StudyTable) -> None:

@@ -147,7 +147,7 @@ def main() -> None:
             published(bm.load_analysis("nmda_social", "published")),
         ),
         section("Sampling, rows with a known delay", health(fits)),
-        section("Leave one study out, marginal likelihood", ranking.iloc[:, :6]),
+        section("Leave one study out, marginal likelihood", ranking),
         section("Fading, exponential (days)", fading(fits["exponential"][0]), index=False),
         section("Fading, plateau (days; share)", fading(fits["plateau"][0]), index=False),
         section(

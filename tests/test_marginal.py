@@ -11,7 +11,8 @@ from bayesma import marginal, priors
 from bayesma.analysis import load_analysis
 from bayesma.bayes.model import build_design
 from bayesma.covariance import Blocks, compound_symmetry
-from bayesma.design import Groups, design
+from bayesma.design import design
+from bayesma.grouping import Groups
 from bayesma.effects import effect_sizes
 from bayesma.errors import SpecError
 from bayesma.maths import NumPyMaths

@@ -11,9 +11,11 @@ import pytensor.tensor as pt
 from bayesma import marginal
 from bayesma.bayes.maths import PyTensorMaths
 from bayesma.covariance import Whitening
-from bayesma.design import Design, Groups, Points, Pooling, design
+from bayesma.design import Design, Points, design
 from bayesma.effects import Effects
+from bayesma.grouping import Groups
 from bayesma.mean import VARIABLES, effect_mean, row_mean
+from bayesma.pooling import Pooling
 from bayesma.priors import Normal, Prior
 from bayesma.spec import ModelSpec
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,11 +35,25 @@ SMALL, LINE = 8, 0.155
 CAPTION_WIDTH = 122
 # Above this many rows, error bars are drawn faint and single outliers do not set the axis.
 MANY = 30
-# How far a band may reach beyond data and medians, in spans of these, before the axis cuts it.
-REACH = 0.6
-TICKS = {1 / 1440: "1 min", 5 / 1440: "5 min", 15 / 1440: "15 min", 1 / 24: "1 h", 1 / 6: "4 h",
-         0.5: "12 h", 1.0: "1 d", 3.0: "3 d", 7.0: "7 d", 28.0: "28 d", 90.0: "90 d",
-         365.0: "1 y"}  # fmt: skip
+# How far a band may reach beyond the data (or else the medians), in spans of these, before the
+# axis cuts it. What less than 3% of the axis of delays reaches is cut as well, where showing it
+# would squeeze the rest by more than a quarter.
+REACH = {"rows": 0.6, "median": 3.0}
+SLIVER, SQUEEZE = 0.03, 1.25
+TICKS = {
+    1 / 1440: "1 min",
+    5 / 1440: "5 min",
+    15 / 1440: "15 min",
+    1 / 24: "1 h",
+    1 / 6: "4 h",
+    0.5: "12 h",
+    1.0: "1 d",
+    3.0: "3 d",
+    7.0: "7 d",
+    28.0: "28 d",
+    90.0: "90 d",
+    365.0: "1 y",
+}
 
 
 @dataclass(frozen=True)
@@ -95,8 +110,10 @@ def plot_decay(
     """
     table = summary(curve, ci_prob) if "delay" in curve.coords else None
     if table is None or table["delay"].nunique() < 2 or curve.attrs.get("kind") != "effect":
-        raise QueryError("a decay curve needs effects at two or more delays: bm.decay_curve(fit, "
-                         "bm.grid(fit, delay=bm.days(0, 28), ...))")  # fmt: skip
+        raise QueryError(
+            "a decay curve needs effects at two or more delays: bm.decay_curve(fit, "
+            "bm.grid(fit, delay=bm.days(0, 28), ...))"
+        )
     names = _names(table, by)
     lines = _lines(table, names, _rows(data, names))
     caption = [*_caption(curve, lines, ci_prob), *_leftover(data, lines)]
@@ -131,8 +148,10 @@ def _names(table: pd.DataFrame, by: str | Sequence[str] | None) -> list[str]:
             raise QueryError(f"by = '{name}' is not a covariate of this curve; known: {known}")
     hidden = [name for name in varying if name not in chosen]
     if hidden:
-        raise QueryError(f"{', '.join(hidden)} varies along the curve too: add it to by, or ask "
-                         "for one level of it")  # fmt: skip
+        raise QueryError(
+            f"{', '.join(hidden)} varies along the curve too: add it to by, or ask "
+            "for one level of it"
+        )
     return chosen
 
 
@@ -144,8 +163,10 @@ def _rows(data: pd.DataFrame | None, names: Sequence[str]) -> pd.DataFrame | Non
     missing = [name for name in ("y", "v", *names) if name not in data]
     missing += [] if "delay" in data or ranged else ["delay"]
     if missing:
-        raise QueryError(f"data has no column {', '.join(missing)}; it needs delay, y, v"
-                         + "".join(f", {name}" for name in names))  # fmt: skip
+        raise QueryError(
+            f"data has no column {', '.join(missing)}; it needs delay, y, v"
+            + "".join(f", {name}" for name in names)
+        )
     low, high = (data[f"delay_{end}"] if ranged else data["delay"] for end in ("low", "high"))
     delay = data["delay"] if "delay" in data else (low + high) / 2
     half = Z95 * np.sqrt(data["v"])
@@ -159,26 +180,30 @@ def _lines(
     keys = _keys(table, names)
     labels = list(dict.fromkeys(keys))
     if len(labels) > len(COLOURS):
-        raise QueryError(f"{len(labels)} lines cannot be told apart: ask for {len(COLOURS)} levels "
-                         f"or fewer of {', '.join(names)}")  # fmt: skip
+        raise QueryError(
+            f"{len(labels)} lines cannot be told apart: ask for {len(COLOURS)} levels "
+            f"or fewer of {', '.join(names)}"
+        )
     found = []
     for label, colour, marker in zip(labels, COLOURS, MARKERS, strict=False):
         part = table[keys == label].sort_values("delay")
-        columns = (part[name].to_numpy(dtype=float)
-                   for name in ("delay", "median", "ci_low", "ci_high"))  # fmt: skip
+        delay, median, low, high = (
+            part[name].to_numpy(dtype=float) for name in ("delay", "median", "ci_low", "ci_high")
+        )
         beyond = np.zeros(len(part), dtype=bool)
         if "beyond_data" in part:
             beyond = part["beyond_data"].to_numpy(dtype=bool)
         own = None if rows is None else rows[_keys(rows, names) == label]
-        found.append(_Line(label, colour, marker, *columns, beyond, own))
+        found.append(_Line(label, colour, marker, delay, median, low, high, beyond, own))
     return tuple(found)
 
 
 def _keys(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.str_]:
     """Return each row's line as a text such as "repeated, rat"."""
     columns = [[_level(cell) for cell in table[name]] for name in names]
-    return np.array([", ".join(cells) for cells in zip(*columns, strict=True)]
-                    or [""] * len(table), dtype=str)  # fmt: skip
+    return np.array(
+        [", ".join(cells) for cells in zip(*columns, strict=True)] or [""] * len(table), dtype=str
+    )
 
 
 def _level(cell: object) -> str:
@@ -208,13 +233,25 @@ def _draw(axes: Axes, line: _Line) -> None:
         if not where.any() or (suffix and not line.beyond.any()):
             continue
         axes.plot(
-            line.delay, np.where(where, line.median, np.nan), color=line.colour, linestyle=style,
-            linewidth=1.8, gid=f"median: {line.label}{suffix}", zorder=3,
-        )  # fmt: skip
+            line.delay,
+            np.where(where, line.median, np.nan),
+            color=line.colour,
+            linestyle=style,
+            linewidth=1.8,
+            gid=f"median: {line.label}{suffix}",
+            zorder=3,
+        )
         axes.fill_between(
-            line.delay, line.low, line.high, where=where.tolist(), color=line.colour,
-            alpha=opacity, linewidth=0, gid=f"band: {line.label}{suffix}", zorder=1,
-        )  # fmt: skip
+            line.delay,
+            line.low,
+            line.high,
+            where=where.tolist(),
+            color=line.colour,
+            alpha=opacity,
+            linewidth=0,
+            gid=f"band: {line.label}{suffix}",
+            zorder=1,
+        )
     if line.rows is not None and len(line.rows):
         _draw_rows(axes, line, line.rows)
 
@@ -227,14 +264,21 @@ def _neighbours(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _draw_rows(axes: Axes, line: _Line, rows: pd.DataFrame) -> None:
-    many = len(rows) > MANY
+    many, across = len(rows) > MANY, rows[["left", "right"]].to_numpy().T
     drawn = axes.errorbar(
-        rows["delay"], rows["y"], yerr=rows["half"],
-        xerr=np.array([rows["left"], rows["right"]]) if rows[["left", "right"]].any(axis=None) else None,
-        fmt=line.marker, color=line.colour, markersize=3 if many else 6,
-        elinewidth=0.5 if many else 1.2, alpha=0.45 if many else 1.0,
-        markeredgecolor="white", markeredgewidth=0.3 if many else 0.8, zorder=4,
-    )  # fmt: skip
+        rows["delay"],
+        rows["y"],
+        yerr=rows["half"],
+        xerr=across if across.any() else None,
+        fmt=line.marker,
+        color=line.colour,
+        markersize=3 if many else 6,
+        elinewidth=0.5 if many else 1.2,
+        alpha=0.45 if many else 1.0,
+        markeredgecolor="white",
+        markeredgewidth=0.3 if many else 0.8,
+        zorder=4,
+    )
     drawn[0].set_gid(f"rows: {line.label}")
 
 
@@ -259,22 +303,48 @@ def _delay_axis(axes: Axes, lines: Sequence[_Line], log_delay: bool) -> None:
 def _effect_axis(axes: Axes, lines: Sequence[_Line]) -> list[str]:
     """Set the limits, and say what they cut.
 
-    The data (without data, the medians) set them; a band may reach further by `REACH` of their
-    span. The band of a short half-life grows without bound towards delay 0.
+    The data (without data, the medians) set them, and bands within `REACH` of these: the band of
+    a short half-life grows without bound towards delay 0.
     """
-    core = np.array([0.0, *(_extent(lines, "rows") or _extent(lines, "median") or [1.0])])
-    reach = REACH * ((core.max() - core.min()) or 1.0)
+    what = "rows" if _extent(lines, "rows") else "median"
+    core = np.array([0.0, *(_extent(lines, what) or [1.0])])
+    reach = REACH[what] * ((core.max() - core.min()) or 1.0)
     low, high = core.min() - reach, core.max() + reach
-    wanted = [*core, *(np.clip(end, low, high) for end in _extent(lines, "band"))]
+    whole, bulk = (
+        [*core, *np.clip(ends, low, high)] for ends in (_extent(lines, "band"), _bulk(axes, lines))
+    )
+    wanted = whole if np.ptp(whole) <= SQUEEZE * np.ptp(bulk) else bulk
     margin = 0.04 * (max(wanted) - min(wanted))
     axes.set_ylim(min(wanted) - margin, max(wanted) + margin)
+    return [*_cuts(axes, lines), *_rows_outside(axes, lines)]
+
+
+def _bulk(axes: Axes, lines: Sequence[_Line]) -> list[float]:
+    """Return the ends of lines and bands over all but a sliver of the axis of delays."""
+    scale = axes.xaxis.get_transform()
+    ends: list[float] = []
+    for line in lines:
+        x = scale.transform(line.delay)
+        places = np.linspace(x.min(), x.max(), 400)
+        for values in (line.median, line.low, line.high):
+            finite = np.isfinite(values)
+            if finite.any():
+                shown = np.interp(places, x[finite], values[finite])
+                ends += np.quantile(shown, [SLIVER, 1 - SLIVER]).tolist()
+    return ends
+
+
+def _cuts(axes: Axes, lines: Sequence[_Line]) -> list[str]:
+    """Say which lines and bands the axis cuts, and how far they reach."""
+    low, high = axes.get_ylim()
     found = []
-    for name, words in (("median", "lines"), ("band", "bands")):
-        ends = _extent(lines, name)
-        if ends and (ends[0] < low or ends[1] > high):
-            found.append(f"The axis cuts the {words}, which reach from {ends[0]:.3g} to "
-                         f"{ends[1]:.3g}.")  # fmt: skip
-    return found + _rows_outside(axes, lines)
+    for name, words in (("median", "line"), ("band", "band")):
+        ends = _extent(lines, name) or [0.0, 0.0]
+        ways = [f"down to {ends[0]:.3g}"] if ends[0] < low else []
+        ways += [f"up to {ends[1]:.3g}"] if ends[1] > high else []
+        if ways:
+            found.append(f"The axis cuts a {words} that reaches {' and '.join(ways)}.")
+    return found
 
 
 def _extent(lines: Sequence[_Line], what: str) -> list[float]:
@@ -307,24 +377,35 @@ def _rows_outside(axes: Axes, lines: Sequence[_Line]) -> list[str]:
 def _label(axes: Axes, lines: Sequence[_Line]) -> None:
     """Name each line at its right end, in its colour, without overlap."""
     low, high = axes.get_ylim()
-    ends = [float(np.nan_to_num((line.median[-1] - low) / (high - low), nan=0.5, posinf=1.0))
-            for line in lines]  # fmt: skip
+    ends = [
+        float(np.nan_to_num((line.median[-1] - low) / (high - low), nan=0.5, posinf=1.0))
+        for line in lines
+    ]
     places = _spread([min(max(end, 0.02), 0.98) for end in ends], gap=0.055)
     for line, place in zip(lines, places, strict=True):
         text = textwrap.fill(line.label, 18)
-        axes.text(1.015, place, text, color=line.colour, fontsize=9.5, fontweight="bold",
-                  transform=axes.transAxes, va="center", ha="left",
-                  gid=f"label: {line.label}")  # fmt: skip
+        axes.text(
+            1.015,
+            place,
+            text,
+            color=line.colour,
+            fontsize=9.5,
+            fontweight="bold",
+            transform=axes.transAxes,
+            va="center",
+            ha="left",
+            gid=f"label: {line.label}",
+        )
 
 
 def _spread(places: Sequence[float], gap: float) -> list[float]:
     """Return places at least `gap` apart, in the same order, moved as little as a sweep allows."""
     order = np.argsort(places, kind="stable")
     out = np.array(places, dtype=float)
-    for before, after in zip(order[:-1], order[1:], strict=True):
+    for before, after in itertools.pairwise(order):
         out[after] = max(out[after], out[before] + gap)
     out -= max(out.max() - 0.98, 0.0)
-    return out.tolist()
+    return [float(place) for place in out]
 
 
 # -- words -------------------------------------------------------------------------------------
@@ -358,7 +439,21 @@ def _write_caption(figure: Figure, axes: Axes, sentences: Sequence[str]) -> None
     below = BOTTOM + LINE * (text.count("\n") + 1) + 0.1
     height = HEIGHT + below - BOTTOM
     figure.set_size_inches(WIDTH, height)
-    axes.set_position((LEFT / WIDTH, below / height, (WIDTH - LEFT - RIGHT) / WIDTH,
-                       (height - below - TOP) / height))  # fmt: skip
-    figure.text(0.12 / WIDTH, 0.08 / height, text, fontsize=SMALL, color="0.35", va="bottom",
-                ha="left", gid="caption")  # fmt: skip
+    axes.set_position(
+        (
+            LEFT / WIDTH,
+            below / height,
+            (WIDTH - LEFT - RIGHT) / WIDTH,
+            (height - below - TOP) / height,
+        )
+    )
+    figure.text(
+        0.12 / WIDTH,
+        0.08 / height,
+        text,
+        fontsize=SMALL,
+        color="0.35",
+        va="bottom",
+        ha="left",
+        gid="caption",
+    )

@@ -40,9 +40,16 @@ def study_points(fit: Fit, curve: xr.DataArray) -> pd.DataFrame:
     behind = plan.frame[asked].assign(clock=effect_clock(plan.frame)).groupby(row)
     own = plan.effects.frame
     clock = behind["clock"]
-    table = pd.DataFrame({"row_id": own["row_id"], "y": own["y"], "v": own["v"],
-                          "delay": clock.median(), "delay_low": clock.min(),
-                          "delay_high": clock.max()})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "row_id": own["row_id"],
+            "y": own["y"],
+            "v": own["v"],
+            "delay": clock.median(),
+            "delay_low": clock.min(),
+            "delay_high": clock.max(),
+        }
+    )
     stays = table["delay"].notna()
     for name in asked:
         table[name] = behind[name].first()

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesma.coding import AVERAGE
+from bayesma.design import Points
 from bayesma.errors import QueryError
 from bayesma.maths import NumPyMaths
 from bayesma.mean import VARIABLES, effect_mean
@@ -75,8 +76,17 @@ def effect_at(fit: Fit, frame: pd.DataFrame) -> Floats:
     plan = fit.design
     if plan.spec.family.parameters and "delay" not in frame:
         raise QueryError("the effect depends on the delay: name it, bm.grid(fit, delay=...)")
-    points = plan.at(frame)
-    return np.asarray(effect_mean(draws_of(fit), points, plan.spec.family, MATHS))
+    draws, points = draws_of(fit), plan.at(frame)
+    covariates = [name for name in frame if name != "delay"]
+    groups = frame.groupby(covariates, sort=False).indices if covariates else {(): slice(None)}
+    out = np.empty((*next(iter(draws.values())).shape[:-1], len(frame)))
+    # Points that differ by delay alone share their predictors, which then are computed once.
+    for index in groups.values():
+        first = [0] if isinstance(index, slice) else index[:1]
+        shared = {name: matrix[first] for name, matrix in points.matrices.items()}
+        some = Points(shared, points.clock[index], points.reference[first])
+        out[..., index] = effect_mean(draws, some, plan.spec.family, MATHS)
+    return out
 
 
 def draws_of(fit: Fit) -> dict[str, Floats]:

@@ -52,9 +52,9 @@ def grid(fit: Fit, *, delay: Any = None, **covariates: Any) -> xr.Dataset:
     delay : float, str or sequence, optional
         Days, or texts such as "30 min"; see `days` and `hours`. Not needed for half-lives.
     **covariates
-        A level or number, or a sequence of them, by covariate of the model. A covariate that is
-        not named is averaged over the rows of the data, except one by which the effect fades
-        differently, which must be named.
+        A level or number, or a sequence of them, by covariate of the model. A factor that is not
+        named is averaged over the rows of the data, except one by which the effect fades
+        differently, which must be named; a number that is not named stands at its mean there.
 
     Returns
     -------
@@ -82,7 +82,9 @@ def grid(fit: Fit, *, delay: Any = None, **covariates: Any) -> xr.Dataset:
             raise QueryError(
                 f"the effect fades differently by '{name}': name it, e.g. {name}={levels}"
             )
-    axes: dict[str, list[Any]] = {name: _values(covariates.get(name, AVERAGE)) for name in known}
+    axes: dict[str, list[Any]] = {
+        name: _values(covariates.get(name, _usual(plan, name))) for name in known
+    }
     for name, values in axes.items():
         _check_levels(plan, name, values)
     if delay is not None:
@@ -96,6 +98,19 @@ def _covariates(plan: Design) -> list[str]:
     if plan.varying_tau:
         names |= plan.spec.formula("tau").variables
     return sorted(names)
+
+
+def _usual(plan: Design, name: str) -> Any:
+    """Return where a covariate stands that was not asked about: its mean, or all its levels."""
+    factors = {
+        coder.expression
+        for p in plan.predictors.values()
+        for coder in p.coders.values()
+        if coder.levels
+    }
+    if pd.api.types.is_numeric_dtype(plan.frame[name]) and f"C({name})" not in factors:
+        return float(plan.frame[name].mean())
+    return AVERAGE
 
 
 def _values(value: Any) -> list[Any]:
@@ -174,4 +189,4 @@ def points_of(at: xr.Dataset) -> pd.DataFrame:
     if "point" not in at.dims:
         raise QueryError("this is not a grid: make one with bm.grid(fit, ...)")
     names = [name for name in at.coords if name not in ("point", "beyond_data")]
-    return pd.DataFrame({str(name): at[name].values for name in names})
+    return pd.DataFrame({str(name): at[name].values for name in names}, at["point"].values)

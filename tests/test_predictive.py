@@ -1,0 +1,153 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bayesma import priors
+from bayesma.analysis import load_analysis
+from bayesma.design import design
+from bayesma.effects import effect_sizes
+from bayesma.predictive import (
+    group_effects,
+    log_likelihoods,
+    mean_at_rows,
+    prior_draws,
+    replicates,
+)
+from bayesma.spec import ModelSpec
+
+ROWS = pd.DataFrame(
+    {
+        "study": ["A", "A", "A", "B", "B", "C"],
+        "experiment": ["1", "1", "2", "1", "1", "1"],
+        "y": [1.0, 2.0, 1.5, 0.5, 2.5, 1.0],
+        "v": [0.2, 0.3, 0.4, 0.2, 0.5, 0.3],
+        "regimen": ["single", "single", "repeated", "single", "repeated", "repeated"],
+        "delay": [1.0, 2, 3, 1, 7, 14],
+    }
+)
+
+
+def nested(**spec):
+    effects = effect_sizes(ROWS, rho=0.5)
+    return design(ModelSpec(peak="1 + (1 | study/experiment)", decay="none", **spec), effects)
+
+
+def covariance(tau, tau_experiment, ratio=(1, 1, 1, 1, 1, 1)):
+    """Dense covariance of the rows above."""
+    dense = effect_sizes(ROWS, rho=0.5).V.copy()
+    study = ROWS["study"].to_numpy()
+    cluster = (ROWS["study"] + ROWS["experiment"]).to_numpy()
+    shared = tau**2 * (study[:, None] == study) + tau_experiment**2 * (cluster[:, None] == cluster)
+    return dense + shared * np.outer(ratio, ratio)
+
+
+def test_prior_draws_have_one_column_per_term():
+    spec = ModelSpec(
+        peak="regimen + (1 | study/experiment)", decay="plateau", half_life="regimen", tau="regimen"
+    )
+    draws = prior_draws(design(spec, effect_sizes(ROWS)), 7, np.random.default_rng(1))
+    assert {name: values.shape for name, values in draws.items()} == {
+        "level": (7, 3),
+        "log2_half_life": (7, 3),
+        "logit_persistent": (7, 1),
+        "log_tau_ratio": (7, 3),
+        "tau": (7,),
+        "tau_experiment": (7,),
+    }
+    # tau's formula is relative to its average: ratios of the levels multiply to 1.
+    np.testing.assert_allclose(draws["log_tau_ratio"].sum(1), 0, atol=1e-14)  # one rounding
+    assert (draws["log_tau_ratio"][:, 0] == 0).all()
+
+
+def test_a_prior_of_one_s_own_is_drawn_from():
+    own = {"peak": priors.student_t(30, 2, 0.1), "tau": priors.log_normal(0, 0.1)}
+    draws = prior_draws(nested(priors=own), 500, np.random.default_rng(1))
+    # A median's standard error: 1.25 sd / sqrt(500); four of them.
+    slack = 4 * 1.25 * 0.1 / np.sqrt(500)
+    assert np.median(draws["level"]) == pytest.approx(2, abs=slack)
+    assert np.log(np.median(draws["tau"])) == pytest.approx(0, abs=slack)
+
+
+def test_the_mean_of_a_pooled_row_is_that_of_its_weighted_members():
+    analysis = load_analysis("ketamine_pain")
+    plan = design(analysis.spec, analysis.effects())
+    level, half_life = np.array([3.0, 1.0, -1.0]), np.array([0.0, 2.0, -2.0])
+    found = mean_at_rows(plan, {"level": level, "log2_half_life": half_life})
+    by_hand = []
+    for i in range(4):
+        mine = plan.pooling.row == i
+        members = plan.frame[mine]
+        sign = np.where(members["regimen"] == "repeated", 1.0, -1.0)
+        clock = np.where(members["exposure"] == "on", 0.0, members["delay"])
+        reference = [plan.references[(regimen,)] for regimen in members["regimen"]]
+        mean = (3 + sign) * 2 ** -((clock - reference) / 2 ** (2 * sign))
+        tau2 = plan.effects.frame["i2"][i] / 100 * len(members) * plan.effects.v[i]
+        weight = 1 / (tau2 + 2 / 7 + mean**2 / 28)  # seven animals per arm
+        by_hand.append((weight * mean).sum() / weight.sum())
+    # Sums over at most 19 members.
+    np.testing.assert_allclose(found, by_hand, rtol=1e-13)
+
+
+def test_likelihoods_are_the_dense_normal_s():
+    plan = nested()
+    draws = {"level": np.array([[1.2]]), "tau": np.array([0.7]), "tau_experiment": np.array([0.4])}
+    by_group, by_row = log_likelihoods(plan, draws)
+    dense = covariance(0.7, 0.4)
+    whole = stats.multivariate_normal(np.full(6, 1.2), dense).logpdf(ROWS["y"])
+    assert by_group.shape == (1, 3)
+    assert by_row.shape == (1, 6)
+    # Condition numbers below 100.
+    assert by_group.sum() == pytest.approx(whole, abs=1e-12)
+    precision = np.linalg.inv(dense)
+    gap = precision @ (ROWS["y"] - 1.2) / np.diag(precision)
+    expected = stats.norm.logpdf(gap, scale=np.diag(precision) ** -0.5)
+    np.testing.assert_allclose(by_row[0], expected, atol=1e-12)
+
+
+def test_replicates_have_the_marginal_mean_and_covariance():
+    size = 60_000
+    plan = nested(tau="regimen")
+    ratio = np.array([np.log(1.5), -np.log(1.5)])  # repeated, single
+    draws = {
+        "level": np.full((size, 1), 1.2),
+        "tau": np.full(size, 0.7),
+        "tau_experiment": np.full(size, 0.4),
+        "log_tau_ratio": np.tile([0, *ratio], (size, 1)),
+    }
+    found = replicates(plan, draws, np.random.default_rng(2))
+    by_row = np.where(ROWS["regimen"] == "repeated", 1.5, 1 / 1.5)
+    expected = covariance(0.7, 0.4, by_row)
+    variance = np.diag(expected)
+    # Five standard errors of means and covariances over 60 000 draws.
+    np.testing.assert_array_less(np.abs(found.mean(0) - 1.2), 5 * np.sqrt(variance / size))
+    blur = np.sqrt((np.outer(variance, variance) + expected**2) / size)
+    np.testing.assert_array_less(np.abs(np.cov(found.T) - expected), 5 * blur)
+
+
+def test_replicates_of_pooled_rows_spread_by_their_standard_error():
+    analysis = load_analysis("ketamine_pain")
+    plan = design(analysis.spec, analysis.effects())
+    size = 40_000
+    draws = {"level": np.full((size, 3), 1.0), "log2_half_life": np.zeros((size, 3))}
+    found = replicates(plan, draws, np.random.default_rng(2))
+    # Four standard errors of an SD.
+    np.testing.assert_allclose(found.std(0), np.sqrt(plan.effects.v), rtol=4 / np.sqrt(2 * size))
+
+
+def test_group_effects_come_innermost_first_by_chain_and_draw():
+    plan = nested()
+    draws = {name: np.ones((2, 5)) for name in ("tau", "tau_experiment")}
+    draws["level"] = np.ones((2, 5, 1))
+    effects = group_effects(plan, draws, np.random.default_rng(1))
+    assert [e.shape for e in effects] == [(2, 5, 4), (2, 5, 3)]
+
+
+def test_the_same_generator_gives_the_same_draws():
+    plan = nested()
+    first = prior_draws(plan, 5, np.random.default_rng(3))
+    again = prior_draws(plan, 5, np.random.default_rng(3))
+    np.testing.assert_array_equal(
+        replicates(plan, first, np.random.default_rng(4)),
+        replicates(plan, again, np.random.default_rng(4)),
+    )
