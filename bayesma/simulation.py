@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,14 @@ from bayesma.errors import SpecError, did_you_mean
 from bayesma.maths import NumPyMaths
 from bayesma.mean import effect_mean
 from bayesma.readers import read_table
+from bayesma.schema import ARMS, EFFECT
 from bayesma.table import StudyTable
 
 __all__ = ["Truth", "layout", "simulate_table"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Outcomes = Literal["arms", "effects"]
 
 MATHS = NumPyMaths()
 # Group sizes of animal studies: 5 to 9 per arm.
@@ -143,20 +147,27 @@ def layout(studies: int, experiments: int, delays: Mapping[str, tuple[float, ...
     return pd.DataFrame(rows, columns=["row_id", "study", "experiment", "regimen", "delay"])
 
 
-def simulate_table(truth: Truth, rows: pd.DataFrame, *, seed: int) -> StudyTable:
-    """Return a table of arm summaries of normal animals, 5 to 9 per arm.
+def simulate_table(
+    truth: Truth, rows: pd.DataFrame, *, seed: int, outcomes: Outcomes = "arms"
+) -> StudyTable:
+    """Return a table with outcomes of normal animals, 5 to 9 per arm.
 
     The mean of n animals is N(mu, sigma^2 / n) and their variance sigma^2 chi2(n - 1) / (n - 1),
-    independently (Cochran), so the summaries are drawn without the animals.
+    independently (Cochran), so the summaries are drawn without the animals. The normal likelihood
+    takes y ~ N(theta, v) with v known; arm summaries obey it only roughly, because their v is
+    computed from the y at hand: at effects of 1 to 2 SD their pooled mean is 7% low.
 
     Parameters
     ----------
     truth : Truth
     rows : pandas.DataFrame
-        Columns study, experiment, regimen and delay (as `layout` or a real table has them);
-        other columns pass unchanged. Outcomes that it holds are replaced.
+        Columns study, regimen and delay, and experiment where there is one (as `layout` or a
+        real table has them); other columns pass unchanged. Outcomes that it holds are replaced.
     seed : int
         The same seed gives the same table.
+    outcomes : {"arms", "effects"}
+        Arm summaries as papers print them; or y ~ N(theta, v) with
+        v = 1/n_t + 1/n_c + theta^2 / (2 (n_t + n_c)), which is the normal likelihood itself.
 
     Returns
     -------
@@ -165,29 +176,47 @@ def simulate_table(truth: Truth, rows: pd.DataFrame, *, seed: int) -> StudyTable
     Raises
     ------
     SpecError
-        If a regimen has no truth.
+        If a regimen has no truth, or `outcomes` is neither.
     TableError
         If the rows are no study table.
     """
-    rng, k = np.random.default_rng(seed), len(rows)
+    if outcomes not in OUTCOMES:
+        raise SpecError(f"outcomes = '{outcomes}'; {did_you_mean(outcomes, list(OUTCOMES))}")
+    rng = np.random.default_rng(seed)
     theta = truth.mean(rows) + _group_effects(truth, rows, rng)
-    n_treated, n_control = rng.integers(SMALLEST_ARM, LARGEST_ARM, size=(2, k), endpoint=True)
-    frame = rows.drop(columns=["y", "v", "se", "ci_low", "ci_high", "direction"], errors="ignore")
-    frame = frame.assign(
-        mean_treated=rng.normal(CONTROL_MEAN + ANIMAL_SD * theta, ANIMAL_SD / np.sqrt(n_treated)),
-        sd_treated=ANIMAL_SD * np.sqrt(rng.chisquare(n_treated - 1) / (n_treated - 1)),
-        n_treated=n_treated,
-        mean_control=rng.normal(CONTROL_MEAN, ANIMAL_SD / np.sqrt(n_control)),
-        sd_control=ANIMAL_SD * np.sqrt(rng.chisquare(n_control - 1) / (n_control - 1)),
-        n_control=n_control,
-    )
+    sizes = rng.integers(SMALLEST_ARM, LARGEST_ARM, size=(2, len(rows)), endpoint=True)
+    old = [*ARMS, *EFFECT, "direction"]
+    frame = rows.drop(columns=old, errors="ignore").assign(**OUTCOMES[outcomes](theta, sizes, rng))
     return replace(read_table(frame), source=f"simulated (seed {seed})")
+
+
+def _arms(theta: Floats, sizes: Ints, rng: np.random.Generator) -> dict[str, Any]:
+    """Return arm summaries."""
+    found: dict[str, Any] = {}
+    for arm, mean, n in zip(("treated", "control"), (theta, 0 * theta), sizes, strict=True):
+        found[f"mean_{arm}"] = CONTROL_MEAN + ANIMAL_SD * rng.normal(mean, 1 / np.sqrt(n))
+        found[f"sd_{arm}"] = ANIMAL_SD * np.sqrt(rng.chisquare(n - 1) / (n - 1))
+        found[f"n_{arm}"] = n
+    return found
+
+
+def _effects(theta: Floats, sizes: Ints, rng: np.random.Generator) -> dict[str, Any]:
+    """Return effects whose sampling variance does not depend on their own error."""
+    n_treated, n_control = sizes
+    v = 1 / n_treated + 1 / n_control + theta**2 / (2 * (n_treated + n_control))
+    return {"y": rng.normal(theta, np.sqrt(v)), "v": v}
+
+
+OUTCOMES: dict[str, Callable[..., dict[str, Any]]] = {"arms": _arms, "effects": _effects}
 
 
 def _group_effects(truth: Truth, rows: pd.DataFrame, rng: np.random.Generator) -> Floats:
     """Return the sum of each row's group effects."""
+    # A row without an experiment is one of its own.
+    own = pd.Series(np.arange(len(rows)).astype(str), rows.index)
+    label = rows["experiment"].fillna(own + " (row)") if "experiment" in rows else own
     study, studies = pd.factorize(rows["study"])
-    experiment, experiments = pd.factorize(rows["study"] + "/" + rows["experiment"])
+    experiment, experiments = pd.factorize(rows["study"] + "/" + label)
     outer = truth.tau * rng.standard_normal(len(studies))[study]
     inner = truth.tau_experiment * rng.standard_normal(len(experiments))[experiment]
     return np.asarray(outer + inner)

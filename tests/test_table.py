@@ -4,12 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import ARMS, arms
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bayesma.errors import SpecError, TableError
 from bayesma.readers import read_table
-from bayesma.table import StudyTable, plain_number, require_outcomes
+from bayesma.table import StudyTable, require_outcomes
 
 
 def faults(frame, **options):
@@ -120,22 +118,6 @@ def test_a_bad_cell_of_an_optional_column(column, value, line):
 def test_plain_numbers_are_read(value, number):
     frame = cell(arms(), 0, "mean_treated", value)
     assert read_table(frame).frame["mean_treated"][0] == number
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_every_finite_number_survives_its_text(number):
-    assert plain_number(repr(number)) == number
-
-
-@given(st.text())
-def test_text_is_a_number_or_refused(text):
-    try:
-        number = plain_number(text)
-    except ValueError:
-        return
-    assert text.isascii()
-    assert "_" not in text
-    assert number == float(text) or text.strip().lower().endswith("nan")
 
 
 @pytest.mark.parametrize(

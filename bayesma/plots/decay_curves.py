@@ -108,7 +108,8 @@ def plot_decay(
         If there is no curve to draw, more lines than can be told apart, a covariate that varies
         is not in `by`, or `data` lacks a column.
     """
-    table = summary(curve, ci_prob) if "delay" in curve.coords else None
+    with np.errstate(all="ignore"):  # draws may overflow towards delay 0
+        table = summary(curve, ci_prob) if "delay" in curve.coords else None
     if table is None or table["delay"].nunique() < 2 or curve.attrs.get("kind") != "effect":
         raise QueryError(
             "a decay curve needs effects at two or more delays: bm.decay_curve(fit, "

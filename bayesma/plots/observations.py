@@ -36,18 +36,18 @@ def study_points(fit: Fit, curve: xr.DataArray) -> pd.DataFrame:
     plan = fit.design
     at = points_of(curve.coords.to_dataset().drop_vars(["chain", "draw"])).drop(columns="delay")
     asked = [str(name) for name in at if not (at[name].astype(str) == AVERAGE).all()]
+    clock = effect_clock(plan.frame) if "delay" in plan.frame else np.nan
     row = np.arange(len(plan.frame)) if plan.pooling is None else plan.pooling.row
-    behind = plan.frame[asked].assign(clock=effect_clock(plan.frame)).groupby(row)
+    behind = plan.frame[asked].assign(clock=clock).groupby(row)
     own = plan.effects.frame
-    clock = behind["clock"]
     table = pd.DataFrame(
         {
             "row_id": own["row_id"],
             "y": own["y"],
             "v": own["v"],
-            "delay": clock.median(),
-            "delay_low": clock.min(),
-            "delay_high": clock.max(),
+            "delay": behind["clock"].median(),
+            "delay_low": behind["clock"].min(),
+            "delay_high": behind["clock"].max(),
         }
     )
     stays = table["delay"].notna()
