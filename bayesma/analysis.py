@@ -85,10 +85,13 @@ class Analysis:
         """
         notes: list[str] = []
         table = self._kept(self._load(self.table, True, folder), notes)
-        table = self._recoded(table, notes)
         members = None
         if self.members is not None:
-            members = self._recoded(self._load(self.members, False, folder), notes)
+            members = self._load(self.members, False, folder)
+        self._check_recode([t.frame for t in (table, members) if t is not None])
+        table = self._recoded(table, notes)
+        if members is not None:
+            members = self._recoded(members, notes)
         found = effect_sizes(
             table, self.measure, self.variance, members=members, rho=self.rho, within=self.within
         )
@@ -123,6 +126,23 @@ class Analysis:
             )
         rows = tuple(r for r, stay in zip(table.rows, stays, strict=True) if stay)
         return StudyTable(frame[stays].reset_index(drop=True), table.source, table.names, rows)
+
+    def _check_recode(self, frames: list[pd.DataFrame]) -> None:
+        """Refuse to merge what no row has: a typo would leave the level as it was."""
+        for column, mapping in self.recode.items():
+            holders = [frame[column] for frame in frames if column in frame]
+            if not holders:
+                known = [str(name) for frame in frames for name in frame]
+                raise SpecError(
+                    f"{self.name}: recode: no column '{column}'; {did_you_mean(column, known)}"
+                )
+            levels = {str(cell) for cells in holders for cell in cells.fillna("")}
+            for old in mapping:
+                if old not in levels:
+                    raise SpecError(
+                        f"{self.name}: recode.{column} names '{old}', which no row has; "
+                        f"{did_you_mean(old, sorted(levels))}"
+                    )
 
     def _recoded(self, table: StudyTable, notes: list[str]) -> StudyTable:
         frame = table.frame.copy()
@@ -179,6 +199,8 @@ def load_analysis(source: str | Path, variant: str | None = None) -> Analysis:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path.name}: is not a TOML file ({error})") from error
     variants = record.pop("variants", {})
+    if not _is_kind(variants, (dict, dict)):
+        raise SpecError(f"{path.name}: variants must be a table of tables")
     if variant is not None:
         if variant not in variants:
             raise SpecError(
@@ -218,6 +240,7 @@ def _analysis(record: Mapping[str, Any], path: Path, variant: str | None) -> Ana
                 + [f"{path.name}: needs the key '{key}'" for key in missing]
             )
         )
+    _check_kinds(record, path.name)
     try:
         spec = ModelSpec.from_dict(record["spec"])
     except SpecError as error:
@@ -225,6 +248,48 @@ def _analysis(record: Mapping[str, Any], path: Path, variant: str | None) -> Ana
     name = path.stem if variant is None else f"{path.stem}/{variant}"
     rest = {key: value for key, value in record.items() if key != "spec"}
     return Analysis(name=name, folder=path.parent, spec=spec, **{"title": path.stem, **rest})
+
+
+# What each key of a model file must be; a table of a table says what its values are.
+KINDS: dict[str, tuple[str, Any]] = {
+    "title": ("a text", str),
+    "data": ("a text", str),
+    "table": ("a text", str),
+    "members": ("a text", str),
+    "measure": ("a text", str),
+    "variance": ("a text", str),
+    "within": ("a text", str),
+    "rho": ("a number", int | float),
+    "spec": ("a table", dict),
+    "sampling": ("a table of numbers", (dict, int | float)),
+    "columns": ("a table of texts", (dict, str)),
+    "keep": ("a table of lists", (dict, list)),
+    "recode": ("a table of tables", (dict, dict)),
+    "fill": ("a table of numbers or texts", (dict, int | float | str)),
+}
+SAMPLING = ("draws", "tune", "chains", "target_accept")
+
+
+def _check_kinds(record: Mapping[str, Any], name: str) -> None:
+    """Refuse values of the wrong kind, all at once."""
+    faults = [
+        f"{name}: {key} = {value!r} must be {KINDS[key][0]}"
+        for key, value in record.items()
+        if not _is_kind(value, KINDS[key][1])
+    ]
+    sampling = record.get("sampling", {})
+    for key in sampling if isinstance(sampling, dict) else ():
+        if key not in SAMPLING:
+            faults.append(f"{name}: unknown key 'sampling.{key}': {did_you_mean(key, SAMPLING)}")
+    if faults:
+        raise SpecError("; ".join(faults))
+
+
+def _is_kind(value: Any, kind: Any) -> bool:
+    if isinstance(kind, tuple):
+        outer, inner = kind
+        return isinstance(value, outer) and all(isinstance(v, inner) for v in value.values())
+    return isinstance(value, kind)
 
 
 def load_spec(source: str | Path, variant: str | None = None) -> ModelSpec:

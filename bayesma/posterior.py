@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,21 +126,19 @@ class Fit:
             If the file cannot be written; nothing is left behind.
         """
         target = Path(path)
+        part = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            handle, name = tempfile.mkstemp(suffix=".nc", dir=target.parent)
+            part.touch()  # its refusal says why in words; HDF5's does not
+            self.tree.to_netcdf(part, engine="h5netcdf")
+            part.replace(target)
         except OSError as error:
+            reason = error.strerror or str(error)
             raise BayesmaError(
-                f"{target}: cannot be written ({error.strerror}); "
-                "choose a folder that exists and is yours"
+                f"{target}: cannot be written ({reason}); choose a folder that exists and is yours"
             ) from error
-        os.close(handle)
-        try:
-            self.tree.to_netcdf(name, engine="h5netcdf")
-            Path(name).replace(target)
-        except OSError as error:
-            raise BayesmaError(f"{target}: cannot be written ({error.strerror})") from error
         finally:
-            Path(name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
         return target
 
 

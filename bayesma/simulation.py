@@ -166,8 +166,8 @@ def simulate_table(
     seed : int
         The same seed gives the same table.
     outcomes : {"arms", "effects"}
-        Arm summaries as papers print them; or y ~ N(theta, v) with
-        v = 1/n_t + 1/n_c + theta^2 / (2 (n_t + n_c)), which is the normal likelihood itself.
+        Arm summaries as papers print them; or y ~ N(theta, v), which is the normal likelihood
+        itself, with v = 1/n_t + 1/n_c + m^2 / (2 (n_t + n_c)) at the population mean m.
 
     Returns
     -------
@@ -183,27 +183,29 @@ def simulate_table(
     if outcomes not in OUTCOMES:
         raise SpecError(f"outcomes = '{outcomes}'; {did_you_mean(outcomes, list(OUTCOMES))}")
     rng = np.random.default_rng(seed)
-    theta = truth.mean(rows) + _group_effects(truth, rows, rng)
+    mean = truth.mean(rows)
+    theta = mean + _group_effects(truth, rows, rng)
     sizes = rng.integers(SMALLEST_ARM, LARGEST_ARM, size=(2, len(rows)), endpoint=True)
     old = [*ARMS, *EFFECT, "direction"]
-    frame = rows.drop(columns=old, errors="ignore").assign(**OUTCOMES[outcomes](theta, sizes, rng))
+    new = OUTCOMES[outcomes](theta, mean, sizes, rng)
+    frame = rows.drop(columns=old, errors="ignore").assign(**new)
     return replace(read_table(frame), source=f"simulated (seed {seed})")
 
 
-def _arms(theta: Floats, sizes: Ints, rng: np.random.Generator) -> dict[str, Any]:
+def _arms(theta: Floats, _: Floats, sizes: Ints, rng: np.random.Generator) -> dict[str, Any]:
     """Return arm summaries."""
     found: dict[str, Any] = {}
-    for arm, mean, n in zip(("treated", "control"), (theta, 0 * theta), sizes, strict=True):
-        found[f"mean_{arm}"] = CONTROL_MEAN + ANIMAL_SD * rng.normal(mean, 1 / np.sqrt(n))
+    for arm, centre, n in zip(("treated", "control"), (theta, 0 * theta), sizes, strict=True):
+        found[f"mean_{arm}"] = CONTROL_MEAN + ANIMAL_SD * rng.normal(centre, 1 / np.sqrt(n))
         found[f"sd_{arm}"] = ANIMAL_SD * np.sqrt(rng.chisquare(n - 1) / (n - 1))
         found[f"n_{arm}"] = n
     return found
 
 
-def _effects(theta: Floats, sizes: Ints, rng: np.random.Generator) -> dict[str, Any]:
-    """Return effects whose sampling variance does not depend on their own error."""
+def _effects(theta: Floats, mean: Floats, sizes: Ints, rng: np.random.Generator) -> dict[str, Any]:
+    """Return effects whose sampling variance depends on nothing drawn but the group sizes."""
     n_treated, n_control = sizes
-    v = 1 / n_treated + 1 / n_control + theta**2 / (2 * (n_treated + n_control))
+    v = 1 / n_treated + 1 / n_control + mean**2 / (2 * (n_treated + n_control))
     return {"y": rng.normal(theta, np.sqrt(v)), "v": v}
 
 

@@ -1,6 +1,7 @@
 """The founding case: what four published pooled results say about how ketamine's effect fades.
 
-Run ``python evidence/ketamine_pain.py``. It writes ketamine_pain.md beside itself.
+Run ``python evidence/ketamine_pain.py``. It writes ketamine_pain.md and the curves under both
+decay forms, ketamine_pain.png and ketamine_pain_plateau.png, beside itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pandas as pd
 from tables import section
 
 import bayesma as bm
+from bayesma.cli.demo import draw_demo
 from bayesma.effects import split_members
 from bayesma.predictive import mean_at_rows
 from bayesma.queries.curves import effect_at
@@ -145,6 +147,9 @@ def main() -> None:
         "\n## What the plateau fit says of itself\n\n",
         *(f"- {problem}\n" for problem in found["plateau"].problems),
     ]
+    title = bm.load_analysis("ketamine_pain").title
+    draw_demo(HERE / "ketamine_pain.png", found["exponential"], title)
+    draw_demo(HERE / "ketamine_pain_plateau.png", found["plateau"], title)
     (HERE / "ketamine_pain.md").write_text("".join(text), encoding="utf-8")
     print("".join(text))
 

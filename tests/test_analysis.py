@@ -184,10 +184,33 @@ def test_rows_kept_must_be_there(tmp_path, more, message):
         load_analysis(write(tmp_path, f"{more}\n{FILE}")).effects()
 
 
-@pytest.mark.xfail(strict=True, reason="recode of an unknown column is passed over in silence")
 def test_a_recoded_column_must_be_there(tmp_path):
     with pytest.raises(SpecError, match="no column 'regimn'"):
         load_analysis(write(tmp_path, f"recode.regimn = {{a = 'b'}}\n{FILE}")).effects()
+
+
+def test_a_recoded_level_must_be_there(tmp_path):
+    text = f"recode.regimen = {{singel = 'once'}}\n{FILE}"
+    with pytest.raises(SpecError, match=r"recode\.regimen names 'singel'.*did you mean 'single'"):
+        load_analysis(write(tmp_path, text)).effects()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("sampling.drawz = 3", r"unknown key 'sampling\.drawz': did you mean 'draws'"),
+        ("sampling.draws = 'x'", "sampling = .* must be a table of numbers"),
+        ("keep = 'x'", "keep = 'x' must be a table of lists"),
+        ("keep.regimen = 'single'", "keep = .* must be a table of lists"),
+        ("recode.regimen = 'x'", "recode = .* must be a table of tables"),
+        ("fill = 3", "fill = 3 must be a table of numbers or texts"),
+        ("title = 3", "title = 3 must be a text"),
+        ("variants = 3", "variants must be a table of tables"),
+    ],
+)
+def test_a_key_of_the_wrong_kind_is_refused(tmp_path, line, message):
+    with pytest.raises(SpecError, match=message):
+        load_analysis(write(tmp_path, f"{line}\n{FILE}"))
 
 
 def test_no_such_file_model_or_variant(tmp_path):

@@ -12,9 +12,9 @@ from bayesma.analysis import load_analysis
 from bayesma.bayes.model import build_design
 from bayesma.covariance import Blocks, compound_symmetry
 from bayesma.design import design
-from bayesma.grouping import Groups
 from bayesma.effects import effect_sizes
 from bayesma.errors import SpecError
+from bayesma.grouping import Groups
 from bayesma.maths import NumPyMaths
 from bayesma.predictive import log_likelihoods
 from bayesma.simulation import Truth, layout, simulate_table

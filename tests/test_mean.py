@@ -7,9 +7,9 @@ from bayesma.analysis import load_analysis
 from bayesma.bayes.model import build_design
 from bayesma.decay import FAMILIES
 from bayesma.design import Design, Points, design
-from bayesma.pooling import Pooling
 from bayesma.maths import NumPyMaths
 from bayesma.mean import VARIABLES, effect_mean, linear, row_mean
+from bayesma.pooling import Pooling
 from bayesma.predictive import mean_at_rows
 
 MATHS = NumPyMaths()

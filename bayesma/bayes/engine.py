@@ -43,6 +43,7 @@ def fit(
     sampler: str = "nutpie",
     target_accept: float | None = None,
     progress: bool = True,
+    folder: str | Path | None = None,
 ) -> Fit:
     """Sample the posterior of a model.
 
@@ -63,6 +64,8 @@ def fit(
         0.99 below 100 rows, else 0.9.
     progress : bool
         Whether to show a progress bar.
+    folder : str or Path, optional
+        Where prepared datasets of one's own are, for a model file; else BAYESMA_DATA.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def fit(
     usual: dict[str, Any] = {}
     if isinstance(effects, Analysis):
         spec, usual = spec or effects.spec, dict(effects.sampling)
-        effects = effects.effects()
+        effects = effects.effects(folder)
     if spec is None:
         raise SpecError("fit() needs a spec: bm.fit(effects, bm.ModelSpec(...), seed=1)")
     asked = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept}

@@ -134,7 +134,7 @@ def _tidy(raw: xr.DataTree, plan: Design) -> xr.DataTree:
     """Keep what ArviZ knows by name, with text labels as plain NumPy text."""
     posterior = raw["posterior"].dataset
     for name, coord in posterior.coords.items():
-        if coord.dtype.kind in "OT":
+        if coord.dtype.kind in ("O", "T"):
             posterior = posterior.assign_coords({name: np.asarray(coord.values, dtype=str)})
     found = raw["sample_stats"].dataset
     kept = {new: found[old] for old, new in STATISTICS.items() if old in found}

@@ -85,7 +85,9 @@ def effect_at(fit: Fit, frame: pd.DataFrame) -> Floats:
         first = [0] if isinstance(index, slice) else index[:1]
         shared = {name: matrix[first] for name, matrix in points.matrices.items()}
         some = Points(shared, points.clock[index], points.reference[first])
-        out[..., index] = effect_mean(draws, some, plan.spec.family, MATHS)
+        # Towards delay 0 the effect of a very short half-life may be infinite; it is shown so.
+        with np.errstate(over="ignore"):
+            out[..., index] = effect_mean(draws, some, plan.spec.family, MATHS)
     return out
 
 

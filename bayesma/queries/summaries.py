@@ -60,9 +60,11 @@ def summary(
             median=middle, ci_low=low, ci_high=high, p_never=np.isinf(values).mean(axis=0)
         )
     else:
+        with np.errstate(invalid="ignore"):  # a spread of infinite draws is NaN, and says so
+            sd = values.std(axis=0, ddof=1)
         table = table.assign(
             mean=values.mean(axis=0),
-            sd=values.std(axis=0, ddof=1),
+            sd=sd,
             median=middle,
             ci_low=low,
             ci_high=high,

@@ -1,0 +1,77 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bayesma.errors import (
+    BayesmaError,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from bayesma.posterior import Fit
+
+
+__all__ = ["draw", "prepare", "write", "write_csv"]
+
+
+def prepare(folder: Path, *names: str) -> None:
+    """Make the folder of the results, or refuse before any work is done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BayesmaError(
+            f"{folder}: cannot be written to ({error.strerror}); choose a folder of yours"
+        ) from error
+    for name in names:
+        if (folder / name).is_dir():
+            raise BayesmaError(f"{folder / name}: is a folder; choose another folder than {folder}")
+
+
+def write(target: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all."""
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        write(part)
+        part.replace(target)
+    except OSError as error:
+        raise BayesmaError(
+            f"{target}: cannot be written ({error.strerror}); choose a file in a "
+            "folder that exists and is yours"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def write_csv(target: Path | None, table: pd.DataFrame) -> None:
+    """Write a table, unrounded; nothing if no file is named."""
+    if target is not None:
+        text = table.to_csv(index=False, lineterminator="\n")
+        write(target, lambda path: path.write_text(text, encoding="utf-8", newline=""))
+
+
+def draw(
+    target: Path,
+    fit: Fit,
+    curve: xr.DataArray,
+    ci: float,
+    log_delay: bool,
+    title: str | None = None,
+) -> None:
+    """Draw a curve with the observations that belong to it."""
+    from bayesma.plots import plot_decay, study_points
+
+    points = study_points(fit, curve)
+    figure = plot_decay(curve, points, ci_prob=ci, log_delay=log_delay, title=title)
+    write(target, lambda path: figure.savefig(path, format="png", dpi=150))
