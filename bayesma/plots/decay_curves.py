@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,19 +12,17 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
 from bayesma.errors import QueryError
+from bayesma.plots.lines import MANY, Line, lines_of, names_of, rows_of
+from bayesma.plots.scales import delay_axis, effect_axis
 from bayesma.queries.summaries import summary
 
 __all__ = ["plot_decay"]
 
 Floats = NDArray[np.float64]
 
-# Okabe & Ito's palette without its yellow, which is too light on white; blue first.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 MEASURES = {"SMD": "Hedges g (SMD)"}
 Z95 = 1.959963984540054
 
@@ -33,42 +30,6 @@ Z95 = 1.959963984540054
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 7.6, 4.3, 0.75, 1.25, 0.4, 0.6
 SMALL, LINE = 8, 0.155
 CAPTION_WIDTH = 122
-# Above this many rows, error bars are drawn faint and single outliers do not set the axis.
-MANY = 30
-# How far a band may reach beyond the data (or else the medians), in spans of these, before the
-# axis cuts it. What less than 3% of the axis of delays reaches is cut as well, where showing it
-# would squeeze the rest by more than a quarter.
-REACH = {"rows": 0.6, "median": 3.0}
-SLIVER, SQUEEZE = 0.03, 1.25
-TICKS = {
-    1 / 1440: "1 min",
-    5 / 1440: "5 min",
-    15 / 1440: "15 min",
-    1 / 24: "1 h",
-    1 / 6: "4 h",
-    0.5: "12 h",
-    1.0: "1 d",
-    3.0: "3 d",
-    7.0: "7 d",
-    28.0: "28 d",
-    90.0: "90 d",
-    365.0: "1 y",
-}
-
-
-@dataclass(frozen=True)
-class _Line:
-    """One curve: a level of what varies, its summary by delay, and the rows drawn with it."""
-
-    label: str
-    colour: str
-    marker: str
-    delay: Floats
-    median: Floats
-    low: Floats
-    high: Floats
-    beyond: NDArray[np.bool_]
-    rows: pd.DataFrame | None
 
 
 def plot_decay(
@@ -115,14 +76,14 @@ def plot_decay(
             "a decay curve needs effects at two or more delays: bm.decay_curve(fit, "
             "bm.grid(fit, delay=bm.days(0, 28), ...))"
         )
-    names = _names(table, by)
-    lines = _lines(table, names, _rows(data, names))
+    names = names_of(table, by)
+    lines = lines_of(table, names, rows_of(data, names))
     caption = [*_caption(curve, lines, ci_prob), *_leftover(data, lines)]
     figure, axes = _page()
     for line in lines:
         _draw(axes, line)
-    _delay_axis(axes, lines, log_delay)
-    caption += _effect_axis(axes, lines)
+    delay_axis(axes, lines, log_delay)
+    caption += effect_axis(axes, lines)
     difference = "difference in " if curve.name == "contrast" else ""
     measure = str(curve.attrs.get("measure", "effect"))
     axes.set_ylabel(f"{difference}{MEASURES.get(measure, measure)}")
@@ -135,85 +96,6 @@ def plot_decay(
 # -- what to draw ------------------------------------------------------------------------------
 
 
-def _names(table: pd.DataFrame, by: str | Sequence[str] | None) -> list[str]:
-    """Return the covariates that tell the lines apart."""
-    inner = ("delay", "beyond_data", "mean", "sd", "median", "ci_low", "ci_high", "p_positive")
-    covariates = [str(name) for name in table if name not in inner]
-    varying = [name for name in covariates if table[name].nunique() > 1]
-    if by is None:
-        return varying
-    chosen = [by] if isinstance(by, str) else list(by)
-    for name in chosen:
-        if name not in covariates:
-            known = ", ".join(covariates) or "none"
-            raise QueryError(f"by = '{name}' is not a covariate of this curve; known: {known}")
-    hidden = [name for name in varying if name not in chosen]
-    if hidden:
-        raise QueryError(
-            f"{', '.join(hidden)} varies along the curve too: add it to by, or ask "
-            "for one level of it"
-        )
-    return chosen
-
-
-def _rows(data: pd.DataFrame | None, names: Sequence[str]) -> pd.DataFrame | None:
-    """Return the rows to draw, each with its delays and its interval."""
-    if data is None:
-        return None
-    ranged = {"delay_low", "delay_high"} <= set(data)
-    missing = [name for name in ("y", "v", *names) if name not in data]
-    missing += [] if "delay" in data or ranged else ["delay"]
-    if missing:
-        raise QueryError(
-            f"data has no column {', '.join(missing)}; it needs delay, y, v"
-            + "".join(f", {name}" for name in names)
-        )
-    low, high = (data[f"delay_{end}"] if ranged else data["delay"] for end in ("low", "high"))
-    delay = data["delay"] if "delay" in data else (low + high) / 2
-    half = Z95 * np.sqrt(data["v"])
-    rows = data[list(names)].assign(y=data["y"], half=half, delay=delay)
-    return rows.assign(left=delay - low.fillna(delay), right=high.fillna(delay) - delay)
-
-
-def _lines(
-    table: pd.DataFrame, names: Sequence[str], rows: pd.DataFrame | None
-) -> tuple[_Line, ...]:
-    keys = _keys(table, names)
-    labels = list(dict.fromkeys(keys))
-    if len(labels) > len(COLOURS):
-        raise QueryError(
-            f"{len(labels)} lines cannot be told apart: ask for {len(COLOURS)} levels "
-            f"or fewer of {', '.join(names)}"
-        )
-    found = []
-    for label, colour, marker in zip(labels, COLOURS, MARKERS, strict=False):
-        part = table[keys == label].sort_values("delay")
-        delay, median, low, high = (
-            part[name].to_numpy(dtype=float) for name in ("delay", "median", "ci_low", "ci_high")
-        )
-        beyond = np.zeros(len(part), dtype=bool)
-        if "beyond_data" in part:
-            beyond = part["beyond_data"].to_numpy(dtype=bool)
-        own = None if rows is None else rows[_keys(rows, names) == label]
-        found.append(_Line(label, colour, marker, delay, median, low, high, beyond, own))
-    return tuple(found)
-
-
-def _keys(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.str_]:
-    """Return each row's line as a text such as "repeated, rat"."""
-    columns = [[_level(cell) for cell in table[name]] for name in names]
-    return np.array(
-        [", ".join(cells) for cells in zip(*columns, strict=True)] or [""] * len(table), dtype=str
-    )
-
-
-def _level(cell: object) -> str:
-    return f"{cell:g}" if isinstance(cell, int | float | np.number) else str(cell)
-
-
-# -- drawing -----------------------------------------------------------------------------------
-
-
 def _page() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="white")
     FigureCanvasAgg(figure)
@@ -223,7 +105,7 @@ def _page() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _draw(axes: Axes, line: _Line) -> None:
+def _draw(axes: Axes, line: Line) -> None:
     """Draw a line and its band; the parts beyond the data share their end point with the rest."""
     inside = ~line.beyond
     outside = line.beyond | _neighbours(line.beyond)
@@ -264,7 +146,7 @@ def _neighbours(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return out
 
 
-def _draw_rows(axes: Axes, line: _Line, rows: pd.DataFrame) -> None:
+def _draw_rows(axes: Axes, line: Line, rows: pd.DataFrame) -> None:
     many, across = len(rows) > MANY, rows[["left", "right"]].to_numpy().T
     drawn = axes.errorbar(
         rows["delay"],
@@ -283,99 +165,7 @@ def _draw_rows(axes: Axes, line: _Line, rows: pd.DataFrame) -> None:
     drawn[0].set_gid(f"rows: {line.label}")
 
 
-def _delay_axis(axes: Axes, lines: Sequence[_Line], log_delay: bool) -> None:
-    delays = np.concatenate([line.delay for line in lines])
-    last = delays.max()
-    if not log_delay:
-        axes.set_xlim(min(delays.min(), -0.015 * last), last)
-        axes.set_xlabel("days since the last dose (0 = during exposure)")
-        return
-    first = delays[delays > 0].min()
-    axes.set_xscale("symlog", linthresh=first, linscale=0.4)
-    zero = delays.min() == 0
-    axes.set_xlim(-0.25 * first if zero else first, last)
-    ticks = ({0.0: "0"} if zero else {}) | {d: t for d, t in TICKS.items() if first <= d <= last}
-    axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticklabels(list(ticks.values()))
-    axes.set_xlabel("time since the last dose (0 = during exposure; logarithmic)")
-
-
-def _effect_axis(axes: Axes, lines: Sequence[_Line]) -> list[str]:
-    """Set the limits, and say what they cut.
-
-    The data (without data, the medians) set them, and bands within `REACH` of these: the band of
-    a short half-life grows without bound towards delay 0.
-    """
-    what = "rows" if _extent(lines, "rows") else "median"
-    core = np.array([0.0, *(_extent(lines, what) or [1.0])])
-    reach = REACH[what] * ((core.max() - core.min()) or 1.0)
-    low, high = core.min() - reach, core.max() + reach
-    whole, bulk = (
-        [*core, *np.clip(ends, low, high)] for ends in (_extent(lines, "band"), _bulk(axes, lines))
-    )
-    wanted = whole if np.ptp(whole) <= SQUEEZE * np.ptp(bulk) else bulk
-    margin = 0.04 * (max(wanted) - min(wanted))
-    axes.set_ylim(min(wanted) - margin, max(wanted) + margin)
-    return [*_cuts(axes, lines), *_rows_outside(axes, lines)]
-
-
-def _bulk(axes: Axes, lines: Sequence[_Line]) -> list[float]:
-    """Return the ends of lines and bands over all but a sliver of the axis of delays."""
-    scale = axes.xaxis.get_transform()
-    ends: list[float] = []
-    for line in lines:
-        x = scale.transform(line.delay)
-        places = np.linspace(x.min(), x.max(), 400)
-        for values in (line.median, line.low, line.high):
-            finite = np.isfinite(values)
-            if finite.any():
-                shown = np.interp(places, x[finite], values[finite])
-                ends += np.quantile(shown, [SLIVER, 1 - SLIVER]).tolist()
-    return ends
-
-
-def _cuts(axes: Axes, lines: Sequence[_Line]) -> list[str]:
-    """Say which lines and bands the axis cuts, and how far they reach."""
-    low, high = axes.get_ylim()
-    found = []
-    for name, words in (("median", "line"), ("band", "band")):
-        ends = _extent(lines, name) or [0.0, 0.0]
-        ways = [f"down to {ends[0]:.3g}"] if ends[0] < low else []
-        ways += [f"up to {ends[1]:.3g}"] if ends[1] > high else []
-        if ways:
-            found.append(f"The axis cuts a {words} that reaches {' and '.join(ways)}.")
-    return found
-
-
-def _extent(lines: Sequence[_Line], what: str) -> list[float]:
-    """Return the ends of what is drawn, finite ones only; empty where nothing is."""
-    pieces: list[Floats] = []
-    for line in lines:
-        if what == "median":
-            pieces.append(line.median)
-        elif what == "band":
-            pieces += [line.low, line.high]
-        elif line.rows is not None and len(line.rows):
-            y, half = line.rows["y"].to_numpy(float), line.rows["half"].to_numpy(float)
-            many = len(y) > MANY
-            pieces.append(np.quantile(y, [0.01, 0.99]) if many else np.r_[y - half, y + half])
-    values = np.concatenate(pieces) if pieces else np.zeros(0)
-    values = values[np.isfinite(values)]
-    return [float(values.min()), float(values.max())] if len(values) else []
-
-
-def _rows_outside(axes: Axes, lines: Sequence[_Line]) -> list[str]:
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    rows = pd.concat([line.rows for line in lines if line.rows is not None] or [pd.DataFrame()])
-    if rows.empty:
-        return []
-    seen = rows["delay"].between(left, right) & rows["y"].between(low, high)
-    count = int((~seen).sum())
-    return [f"{count} of {len(rows)} points lie outside the axes."] if count else []
-
-
-def _label(axes: Axes, lines: Sequence[_Line]) -> None:
+def _label(axes: Axes, lines: Sequence[Line]) -> None:
     """Name each line at its right end, in its colour, without overlap."""
     low, high = axes.get_ylim()
     ends = [
@@ -412,7 +202,7 @@ def _spread(places: Sequence[float], gap: float) -> list[float]:
 # -- words -------------------------------------------------------------------------------------
 
 
-def _caption(curve: xr.DataArray, lines: Sequence[_Line], ci_prob: float) -> list[str]:
+def _caption(curve: xr.DataArray, lines: Sequence[Line], ci_prob: float) -> list[str]:
     estimand = str(curve.attrs.get("estimand", "effect"))
     found = [f"{estimand[:1].upper()}{estimand[1:]}."]
     text = f"Lines: posterior medians; bands: {ci_prob * 100:g}% intervals"
@@ -426,7 +216,7 @@ def _caption(curve: xr.DataArray, lines: Sequence[_Line], ci_prob: float) -> lis
     return [*found, f"{text}."]
 
 
-def _leftover(data: pd.DataFrame | None, lines: Sequence[_Line]) -> list[str]:
+def _leftover(data: pd.DataFrame | None, lines: Sequence[Line]) -> list[str]:
     """Say how many rows belong to none of the lines."""
     if data is None:
         return []
