@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bayesma.catalogue import load_dataset, root
+from bayesma.cells import range_fault
 from bayesma.effects import Effects, effect_sizes
 from bayesma.errors import SpecError, did_you_mean
 from bayesma.readers import read_table
+from bayesma.schema import COLUMNS
 from bayesma.spec import ModelSpec
 from bayesma.table import StudyTable
 
@@ -40,6 +42,8 @@ class Analysis:
         As `effect_sizes` takes them.
     columns : mapping
         Canonical column name to the file's own.
+    units : mapping
+        Unit of bare numbers in duration columns of CSV files, as `read_table` takes it.
     keep : mapping of str to list
         Rows kept: column to allowed values.
     recode : mapping of str to mapping
@@ -63,6 +67,7 @@ class Analysis:
     measure: str = "SMD"
     variance: str = "LS"
     columns: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     keep: Mapping[str, list[Any]] = field(default_factory=dict)
     recode: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fill: Mapping[str, Any] = field(default_factory=dict)
@@ -95,20 +100,13 @@ class Analysis:
         found = effect_sizes(
             table, self.measure, self.variance, members=members, rho=self.rho, within=self.within
         )
-        return Effects(
-            found.frame,
-            found.measure,
-            found.variance,
-            found.covariance,
-            found.members,
-            (*notes, *found.notes),
-            found.source,
-        )
+        return replace(found, notes=(*notes, *found.notes))
 
     def _load(self, table: str | None, outcomes: bool, folder: str | Path | None) -> StudyTable:
         path = self.folder / (self.data if outcomes else str(table))
         if path.suffix == ".csv":
-            return read_table(path, self.columns if outcomes else None, outcomes=outcomes)
+            columns = self.columns if outcomes else None
+            return read_table(path, columns, self.units, outcomes)
         return load_dataset(self.data, table, folder)
 
     def _kept(self, table: StudyTable, notes: list[str]) -> StudyTable:
@@ -157,6 +155,7 @@ class Analysis:
                 notes.append(f"{column}: {count} rows '{told}' taken as '{mapping[str(old)]}'")
         # A pooled row's own n is not what its members' median stands for.
         for column, value in ({} if "members" in frame else self.fill).items():
+            _check_fill(column, value, self.name)
             before = frame[column] if column in frame else pd.Series(float("nan"), frame.index)
             frame[column] = before.fillna(value)
             notes.append(
@@ -164,6 +163,20 @@ class Analysis:
                 f"of {table.source}"
             )
         return StudyTable(frame, table.source, table.names, table.rows)
+
+
+def _check_fill(column: str, value: Any, name: str) -> None:
+    """Refuse to fill in what the column could not hold."""
+    spec = COLUMNS.get(column)
+    if spec is None:
+        return
+    fits = isinstance(value, str) == (spec.kind == "text")
+    problem, remedy = range_fault(spec, value) if fits and spec.kind != "text" else ("", "")
+    if not fits or problem:
+        raise SpecError(
+            f"{name}: fill.{column} = {value!r} {problem or 'is of the wrong kind'}; "
+            f"{remedy or f'the column holds a {spec.kind}'}"
+        )
 
 
 def _require(column: str, frame: pd.DataFrame, name: str) -> None:
@@ -201,6 +214,8 @@ def load_analysis(source: str | Path, variant: str | None = None) -> Analysis:
     variants = record.pop("variants", {})
     if not _is_kind(variants, (dict, dict)):
         raise SpecError(f"{path.name}: variants must be a table of tables")
+    for name, over in variants.items():  # a fault in any of them is a fault of the file
+        _analysis(_merged(record, over), path, name)
     if variant is not None:
         if variant not in variants:
             raise SpecError(
@@ -264,7 +279,8 @@ KINDS: dict[str, tuple[str, Any]] = {
     "sampling": ("a table of numbers", (dict, int | float)),
     "columns": ("a table of texts", (dict, str)),
     "keep": ("a table of lists", (dict, list)),
-    "recode": ("a table of tables", (dict, dict)),
+    "recode": ("a table of tables of texts", (dict, (dict, str))),
+    "units": ("a table of texts", (dict, str)),
     "fill": ("a table of numbers or texts", (dict, int | float | str)),
 }
 SAMPLING = ("draws", "tune", "chains", "target_accept")
@@ -288,7 +304,7 @@ def _check_kinds(record: Mapping[str, Any], name: str) -> None:
 def _is_kind(value: Any, kind: Any) -> bool:
     if isinstance(kind, tuple):
         outer, inner = kind
-        return isinstance(value, outer) and all(isinstance(v, inner) for v in value.values())
+        return isinstance(value, outer) and all(_is_kind(v, inner) for v in value.values())
     return isinstance(value, kind)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bayesma.errors import SpecError, UnseenLevelError, did_you_mean
 from bayesma.formulas import Formula
 
-__all__ = ["AVERAGE", "Coder", "Predictor", "code"]
+__all__ = ["AVERAGE", "Coder", "Predictor", "code", "level_text"]
 
 Floats = NDArray[np.float64]
 
@@ -52,17 +52,21 @@ class Coder:
     scale: float = 1.0
     source: pd.DataFrame | None = None
 
+    @property
+    def name(self) -> str:
+        """The column of a factor, without ``C()``."""
+        return _factor_name(self.expression)
+
     def columns(self, frame: pd.DataFrame) -> Floats:
         """Return the coded columns, shape (rows, levels) or (rows, 1)."""
         if not self.levels:
             return (self._numeric(frame) - self.centre)[:, None]
-        name = _factor_name(self.expression)
-        return np.array([self._indicator(name, cell) for cell in frame[name]]).reshape(
+        return np.array([self._indicator(self.name, cell) for cell in frame[self.name]]).reshape(
             len(frame), len(self.levels)
         )
 
     def _indicator(self, name: str, cell: Any) -> Floats:
-        text = _level(cell)
+        text = level_text(cell)
         if text == AVERAGE and self.weights is not None:
             return self.weights
         if text not in self.levels:
@@ -245,7 +249,8 @@ def _factor_name(expression: str) -> str:
     return expression[2:-1] if expression.startswith("C(") else expression
 
 
-def _level(cell: Any) -> str:
+def level_text(cell: Any) -> str:
+    """Return a cell as the text of a level: 10.0 and "10" are one level."""
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
@@ -276,7 +281,12 @@ def _coder(expression: str, frame: pd.DataFrame, formula: Formula, parameter: st
 
 
 def _factor(expression: str, cells: pd.Series[Any], parameter: str) -> Coder:
-    texts = [_level(cell) for cell in cells]
+    if cells.isna().any():
+        raise SpecError(
+            f"{parameter}: factor {_factor_name(expression)} is missing in "
+            f"{int(cells.isna().sum())} rows; fill it in or leave the rows out"
+        )
+    texts = [level_text(cell) for cell in cells]
     levels = tuple(sorted(set(texts)))
     if len(levels) < 2:
         raise SpecError(

@@ -158,6 +158,6 @@ def family(name: str) -> Decay:
     SpecError
         If there is none; the known ones are listed.
     """
-    if name not in FAMILIES:
+    if str(name) not in FAMILIES:  # a model file may hold anything
         raise SpecError(f"no decay family '{name}'; {did_you_mean(name, list(FAMILIES))}")
     return FAMILIES[name]

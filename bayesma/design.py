@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesma.coding import AVERAGE, Predictor, code
+from bayesma.coding import AVERAGE, Predictor, code, level_text
 from bayesma.decay import Decay
 from bayesma.effects import Effects
-from bayesma.errors import SpecError
+from bayesma.errors import SpecError, UnseenLevelError
 from bayesma.grouping import Groups, check_blocks, grouped
 from bayesma.pooling import Pooling, gaps_among_members, is_pooled, point_frame, weigh_members
 from bayesma.spec import ModelSpec
@@ -118,12 +118,35 @@ class Design:
         matrices = {name: self.predictors[name].matrix(frame) for name in self.spec.predictors}
         fades = self.spec.family.parameters
         clock = effect_clock(frame) if fades else np.zeros(len(frame))
-        if AVERAGE in set(frame[list(self.cells)].to_numpy().ravel()):
-            raise SpecError(f"the effect fades differently by {', '.join(self.cells)}: name it")
-        keys = zip(*(frame[name].astype(str) for name in self.cells), strict=True)
-        cells = list(keys) if self.cells else [()] * len(frame)
-        reference = [self.references.get(cell, self.references[()]) for cell in cells]
+        keys = cell_keys(frame, self.cells)
+        for key in dict.fromkeys(keys):
+            if AVERAGE in key:
+                raise SpecError(f"the effect fades differently by {', '.join(self.cells)}: name it")
+            if key not in self.references:
+                raise UnseenLevelError(
+                    f"no row of the data has {_said(self.cells, key)}, so there is no curve for it"
+                )
+        reference = [self.references[key] for key in keys]
         return Points(matrices, clock, np.array(reference, dtype=float))
+
+    @property
+    def tau_matrix(self) -> Floats:
+        """Design matrix of the tau formula, shape (rows, terms); 0 for pooled rows."""
+        predictor = self.predictors["tau"]
+        out = np.zeros((len(self.effects), len(predictor.terms)))
+        out[~self.pooled] = predictor.matrix(self.effects.frame[~self.pooled])
+        return out
+
+
+def cell_keys(frame: pd.DataFrame, cells: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the decay cell of each row; the empty tuple where no factor makes cells."""
+    if not cells:
+        return [()] * len(frame)
+    return list(zip(*(frame[name].map(level_text) for name in cells), strict=True))
+
+
+def _said(cells: Sequence[str], key: Sequence[str]) -> str:
+    return ", ".join(f"{name} '{level}'" for name, level in zip(cells, key, strict=True))
 
 
 def effect_clock(frame: pd.DataFrame) -> Floats:
@@ -142,6 +165,10 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
     SpecError
         If the formulas and the rows do not fit each other.
     """
+    if not isinstance(effects, Effects):
+        raise SpecError(
+            f"a model needs effects, not a {type(effects).__name__}: bm.effect_sizes(table)"
+        )
     spec = spec.resolved(effects.measure)
     _check_columns(spec, effects)
     effects, notes = _complete(spec, effects)
@@ -152,7 +179,7 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
     decay = spec.family
     _check_clock(frame, decay)
     predictors = {
-        name: code(spec.formula(name), frame if name != "tau" else effects.frame, name)
+        name: code(spec.formula(name), effects.frame[~pooled] if name == "tau" else frame, name)
         for name in (*spec.predictors, "tau")
     }
     cells = _cells(spec, predictors)
@@ -199,18 +226,27 @@ def _clock(frame: pd.DataFrame) -> Floats:
     return effect_clock(frame) if "delay" in frame else np.zeros(len(frame))
 
 
-def _needed(spec: ModelSpec) -> list[str]:
-    names = {v for name in (*spec.predictors, "tau") for v in spec.formula(name).variables}
+def _needed(spec: ModelSpec, tau: bool = True) -> list[str]:
+    parameters = (*spec.predictors, "tau") if tau else spec.predictors
+    names = {v for name in parameters for v in spec.formula(name).variables}
     return sorted(names) + (["delay"] if spec.family.parameters else [])
 
 
 def _check_columns(spec: ModelSpec, effects: Effects) -> None:
     # A covariate of pooled rows lives with their members; one of plain rows with the rows.
-    frame = effects.frame if effects.members is None else effects.members
-    if "delay" in _needed(spec) and "delay" not in frame:
-        raise SpecError(
-            f"decay = '{spec.decay}' needs the column 'delay'; add it, or use decay = 'none'"
-        )
+    pooled = is_pooled(effects)
+    holders = {} if pooled.all() else {"the rows": effects.frame}
+    if effects.members is not None and pooled.any():
+        holders["the comparisons behind pooled rows"] = effects.members
+    for name in _needed(spec, tau=False):
+        lacking = [where for where, frame in holders.items() if name not in frame]
+        if name == "delay" and lacking:
+            raise SpecError(
+                f"decay = '{spec.decay}' needs the column 'delay' of {' and '.join(lacking)}; "
+                "add it, or use decay = 'none'"
+            )
+        if lacking and len(lacking) < len(holders):
+            raise SpecError(f"column '{name}' is missing from {lacking[0]}; add it there too")
     for name in spec.groups:
         if name not in effects.frame:
             raise SpecError(f"(1 | {'/'.join(spec.groups)}): no column '{name}'")
@@ -227,7 +263,10 @@ def _complete(spec: ModelSpec, effects: Effects) -> tuple[Effects, list[str]]:
             if name == "delay":
                 gap &= np.isnan(effect_clock(frame))
         if effects.members is not None and name in effects.members:
-            gap |= gaps_among_members(effects, name)
+            blank = effects.members[name].isna().to_numpy()
+            if name == "delay":
+                blank = blank & np.isnan(effect_clock(effects.members))
+            gap |= gaps_among_members(effects, blank)
         if (gap & keep).any():
             notes.append(f"{int((gap & keep).sum())} of {len(frame)} rows left out: no {name}")
         keep &= ~gap
@@ -248,24 +287,19 @@ def _cells(spec: ModelSpec, predictors: Mapping[str, Predictor]) -> tuple[str, .
     for parameter in spec.family.parameters:
         for coder in predictors[parameter].coders.values():
             if coder.levels:
-                names.add(coder.expression.removeprefix("C(").removesuffix(")"))
+                names.add(coder.name)
     return tuple(sorted(names))
 
 
 def _references(
     frame: pd.DataFrame, cells: tuple[str, ...], decay: Decay
 ) -> dict[tuple[str, ...], float]:
-    """Return the lower-quartile delay of each decay cell; key () is that of all rows."""
+    """Return the lower-quartile delay of each decay cell, in days."""
     if not decay.parameters:
-        return {(): 0.0}
-    clock = pd.Series(effect_clock(frame))
+        return dict.fromkeys(cell_keys(frame, cells), 0.0)
+    clock = effect_clock(frame)
 
-    def lower_quartile(delays: pd.Series[float]) -> float:
-        return float(np.quantile(delays, 0.25, method="lower"))
-
-    references: dict[tuple[str, ...], float] = {(): lower_quartile(clock)}
-    if cells:
-        keys = frame[list(cells)].astype(str).agg("\t".join, axis=1)
-        for key, delays in clock.groupby(keys.to_numpy()):
-            references[tuple(str(key).split("\t"))] = lower_quartile(delays)
-    return references
+    found: dict[tuple[str, ...], list[float]] = {}
+    for key, delay in zip(cell_keys(frame, cells), clock, strict=True):
+        found.setdefault(key, []).append(delay)
+    return {key: float(np.quantile(found[key], 0.25, method="lower")) for key in sorted(found)}

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesma.coding import AVERAGE
-from bayesma.design import Design, effect_clock
+from bayesma.design import Design, cell_keys, effect_clock
 from bayesma.mean import VARIABLES, linear
 
 __all__ = ["convergence_problems", "identification_problems", "reported", "summary_table"]
@@ -126,28 +125,27 @@ def identification_problems(tree: xr.DataTree, plan: Design) -> list[str]:
     return found
 
 
-def cell_frames(plan: Design) -> dict[str, pd.DataFrame]:
-    """Return the points of each decay cell, by label."""
-    if not plan.cells:
-        return {"all rows": plan.frame}
-    keys = plan.frame[list(plan.cells)].astype(str).agg(" / ".join, axis=1)
-    return {str(key): rows for key, rows in plan.frame.groupby(keys.to_numpy())}
+def cell_frames(plan: Design) -> dict[tuple[str, ...], pd.DataFrame]:
+    """Return the points of each decay cell."""
+    rows: dict[tuple[str, ...], list[int]] = {}
+    for i, key in enumerate(cell_keys(plan.frame, plan.cells)):
+        rows.setdefault(key, []).append(i)
+    return {key: plan.frame.iloc[rows[key]] for key in sorted(rows)}
 
 
 def _half_life_problems(tree: xr.DataTree, plan: Design) -> list[str]:
     posterior = tree["posterior"].dataset
     found = []
-    for label, rows in cell_frames(plan).items():
+    for key, rows in cell_frames(plan).items():
         clock = effect_clock(rows)
         seen = clock[clock > 0]
-        subject = f"after {label}" if plan.cells else "over all rows"
+        subject = f"after {' / '.join(key)}" if key else "over all rows"
         if len(np.unique(clock)) < 2:
             found.append(
                 f"all delays {subject} are {clock.min():g} d: the half-life there is the prior's"
             )
             continue
-        at = rows.iloc[:1].assign(**dict.fromkeys(_other_factors(plan), AVERAGE))
-        days = np.exp2(_predictor(posterior, plan, "half_life", at))
+        days = np.exp2(_predictor(posterior, plan, "half_life", rows))
         outside = float(((days < seen.min()) | (days > seen.max())).mean())
         if outside > UNSEEN:
             found.append(
@@ -155,27 +153,18 @@ def _half_life_problems(tree: xr.DataTree, plan: Design) -> list[str]:
                 f"lies outside the delays seen there ({_days(seen.min())} to {_days(seen.max())})"
             )
         if "persistent" in plan.spec.family.parameters:
-            found += _persistent_problem(posterior, plan, at, clock, subject)
+            found += _persistent_problem(posterior, plan, rows, clock, subject)
     return found
 
 
-def _predictor(posterior: xr.Dataset, plan: Design, parameter: str, at: pd.DataFrame) -> Any:
-    matrix = plan.predictors[parameter].matrix(at)
+def _predictor(posterior: xr.Dataset, plan: Design, parameter: str, rows: pd.DataFrame) -> Any:
+    """Return the draws of a linear predictor at the covariates' means over some rows."""
+    matrix = plan.predictors[parameter].matrix(rows).mean(axis=0, keepdims=True)
     return linear(posterior[VARIABLES[parameter]].values, matrix)
 
 
-def _other_factors(plan: Design) -> list[str]:
-    names = {
-        expression.removeprefix("C(").removesuffix(")")
-        for parameter in plan.spec.family.parameters
-        for expression, coder in plan.predictors[parameter].coders.items()
-        if coder.levels
-    }
-    return sorted(names - set(plan.cells))
-
-
 def _persistent_problem(
-    posterior: xr.Dataset, plan: Design, at: pd.DataFrame, clock: Any, subject: str
+    posterior: xr.Dataset, plan: Design, rows: pd.DataFrame, clock: Any, subject: str
 ) -> list[str]:
     """Return a sentence where delays or draws show that the data do not inform the share."""
     places = _separated(clock)
@@ -184,8 +173,8 @@ def _persistent_problem(
             f"delays {subject} lie at {places} separate places; a persistent share needs "
             "three, so there it follows its prior"
         ]
-    prior = _prior_sd(plan, "persistent", at)
-    kept = float(_predictor(posterior, plan, "persistent", at).std()) / prior
+    prior = _prior_sd(plan, "persistent", rows)
+    kept = float(_predictor(posterior, plan, "persistent", rows).std()) / prior
     if kept <= UNINFORMED:
         return []
     return [
@@ -203,9 +192,9 @@ def _separated(clock: Any) -> int:
     return places
 
 
-def _prior_sd(plan: Design, parameter: str, at: pd.DataFrame) -> float:
+def _prior_sd(plan: Design, parameter: str, rows: pd.DataFrame) -> float:
     predictor, priors = plan.predictors[parameter], plan.spec.priors
-    row = predictor.matrix(at)[0]
+    row = predictor.matrix(rows).mean(axis=0)
     sds = [float(priors[key].distribution().std()) for key in (parameter, f"{parameter}_contrast")]
     parts = [row @ predictor.average_basis * sds[0], row @ predictor.contrast_basis * sds[1]]
     return float(np.sqrt(sum((part**2).sum() for part in parts)))

@@ -215,6 +215,9 @@ def _fill_from_arms(frame: pd.DataFrame, notes: list[str], measure: str, varianc
     if not set(ARMS) <= set(frame):
         return
     given = frame["y"].notna() if "y" in frame else pd.Series(False, index=frame.index)
+    both = given & frame[list(ARMS)].notna().all(axis=1)
+    if both.any():
+        notes.append(f"effects taken as given although the row holds arms too: {_count(both)}")
     arms = frame.loc[~given, list(ARMS)]
     y, v = MEASURES[measure, variance](*(arms[name].to_numpy() for name in ARMS))
     if "direction" in frame:
@@ -250,6 +253,9 @@ def _fill_variance(frame: pd.DataFrame, notes: list[str]) -> None:
         if finer.any():
             names = ", ".join(frame.loc[finer, "row_id"])
             notes.append(f"standard errors rebuilt from the finer printed interval: {names}")
+    apart = v.notna() & se.notna() & ~np.isclose(v, se**2, rtol=0.05)
+    if apart.any():
+        notes.append(f"v taken where it disagrees with se: {_count(apart)}")
     frame["v"] = v.fillna(se**2).fillna(from_ci**2)
 
 
@@ -272,6 +278,8 @@ def _rounding(number: float) -> float:
     """
     if not np.isfinite(number):
         return float("nan")
+    if float(number).is_integer():
+        return 1.0
     exponent = Decimal(repr(float(number))).as_tuple().exponent
     return float(10.0 ** int(exponent))
 

@@ -42,12 +42,12 @@ def is_pooled(effects: Effects) -> NDArray[np.bool_]:
     return effects.frame["members"].notna().to_numpy()
 
 
-def gaps_among_members(effects: Effects, name: str) -> NDArray[np.bool_]:
-    """Return which pooled rows have a comparison without a covariate, shape (rows,)."""
+def gaps_among_members(effects: Effects, blank: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which pooled rows have one of the blank comparisons, shape (rows,)."""
     assert effects.members is not None
-    blank = set(effects.members.index[effects.members[name].isna()])
+    gaps = set(effects.members.index[blank])
     cells = effects.frame["members"]
-    return np.array([not pd.isna(c) and bool(blank & set(split_members(c))) for c in cells])
+    return np.array([not pd.isna(c) and bool(gaps & set(split_members(c))) for c in cells])
 
 
 def point_frame(effects: Effects, pooled: NDArray[np.bool_]) -> tuple[pd.DataFrame, Ints]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +23,7 @@ from bayesma.diagnostics import (
 )
 from bayesma.effects import Effects
 from bayesma.errors import BayesmaError
+from bayesma.files import write_whole
 from bayesma.spec import ModelSpec
 
 __all__ = ["Fit", "load_fit", "table_data"]
@@ -126,19 +125,7 @@ class Fit:
             If the file cannot be written; nothing is left behind.
         """
         target = Path(path)
-        part = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            part.touch()  # its refusal says why in words; HDF5's does not
-            self.tree.to_netcdf(part, engine="h5netcdf")
-            part.replace(target)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise BayesmaError(
-                f"{target}: cannot be written ({reason}); choose a folder that exists and is yours"
-            ) from error
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink()
+        write_whole(target, lambda part: self.tree.to_netcdf(part, engine="h5netcdf"))
         return target
 
 
@@ -191,7 +178,7 @@ def _effects(data: xr.Dataset, record: Mapping[str, Any]) -> Effects:
 def _frame(data: xr.Dataset, columns: list[str], prefix: str) -> pd.DataFrame:
     out = {}
     for name in columns:
-        key = prefix + name.replace("/", SLASH)
+        key = prefix + _stored(name)
         values = data[key].values
         if values.dtype.kind == "f":
             out[name] = pd.Series(values)
@@ -242,7 +229,7 @@ def table_data(plan: Design) -> tuple[xr.Dataset, dict[str, Any]]:
 def _variables(frame: pd.DataFrame, prefix: str, dim: str) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name in frame:
-        key = prefix + str(name).replace("/", SLASH)
+        key = prefix + _stored(str(name))
         column = frame[name]
         if pd.api.types.is_numeric_dtype(column):
             out[key] = (dim, column.to_numpy(dtype=float))
@@ -251,6 +238,12 @@ def _variables(frame: pd.DataFrame, prefix: str, dim: str) -> dict[str, Any]:
         if column.isna().any():
             out[key + MASK] = (dim, column.isna().to_numpy())
     return out
+
+
+def _stored(name: str) -> str:
+    """Return a column's name in the file; one that would clash with ours is marked."""
+    ours = name in {"row", "member_row"} or name.startswith(("member_", "covariance_", "%"))
+    return ("%" if ours else "") + name.replace("/", SLASH)
 
 
 def _covariance_entries(covariance: Blocks) -> dict[str, Any]:

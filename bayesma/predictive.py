@@ -65,8 +65,7 @@ def _scale(plan: Design, draws: Draws) -> Floats:
     enters = (~plan.pooled).astype(float)
     if not plan.varying_tau:
         return enters
-    matrix = plan.predictors["tau"].matrix(plan.effects.frame)
-    return np.asarray(enters * np.exp(draws[VARIABLES["tau"]] @ matrix.T))
+    return np.asarray(enters * np.exp(draws[VARIABLES["tau"]] @ plan.tau_matrix.T))
 
 
 def _taus(plan: Design, draws: Draws) -> list[Floats]:

@@ -96,12 +96,13 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         """Check everything that needs no data."""
+        if not isinstance(self.priors, Mapping):
+            raise SpecError(f"priors = {self.priors!r}: a table of priors by parameter")
         family(self.decay)
         for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise SpecError(
-                    f"{name} = '{getattr(self, name)}'; {did_you_mean(getattr(self, name), known)}"
-                )
+            value = getattr(self, name)
+            if value not in known:
+                raise SpecError(f"{name} = '{value}'; {did_you_mean(str(value), known)}")
         for name in PARAMETERS:
             if self.formula(name).groups and name != "peak":
                 raise SpecError(f"{name} = '{getattr(self, name)}': group effects belong to peak")
@@ -183,7 +184,10 @@ class ModelSpec:
             raise SpecError(
                 "; ".join(f"unknown key '{k}': {did_you_mean(k, known)}" for k in unknown)
             )
-        written = {n: p.from_dict(value) for n, value in record.get("priors", {}).items()}
+        priors = record.get("priors", {})
+        if not isinstance(priors, Mapping):
+            raise SpecError(f"priors = {priors!r}: a table, as in peak = {{normal = [0, 5]}}")
+        written = {name: p.from_dict(value) for name, value in priors.items()}
         return cls(**{**record, "priors": written})
 
 

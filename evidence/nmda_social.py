@@ -1,8 +1,8 @@
 """Real study-level data: does the effect fade, and what do the delays tell?
 
 Run ``BAYESMA_DATA=FOLDER python evidence/nmda_social.py`` (data/nmda_social/README.md says how to
-fill the folder). It writes nmda_social.md, nmda_social.csv and nmda_social_curves.png beside
-itself. The results may be published with attribution (CC BY 4.0); the table itself is not ours.
+fill the folder). It writes nmda_social.md and nmda_social_curves.png beside itself. The results
+may be published with attribution (CC BY 4.0); the table itself is not ours.
 """
 
 from __future__ import annotations
@@ -105,6 +105,20 @@ def onset(effects: Effects, spec: bm.ModelSpec) -> pd.DataFrame:
     return shown
 
 
+def onset_in_words(table: pd.DataFrame) -> str:
+    """Return what the windows after a single dose say of onset."""
+    single = table[table["window"].str.startswith("single")]
+    strongest = single.loc[single["median"].abs().idxmax()]
+    first = single.iloc[0]
+    return (
+        f"\nAfter a single dose the effect is {first['median']:.2f} in the first window and "
+        f"strongest, {strongest['median']:.2f} [{strongest['ci_low']:.2f}, "
+        f"{strongest['ci_high']:.2f}], in '{strongest['window']}'. A decay that starts at its peak "
+        "cannot rise: where the strongest window is not the first, the early part of the "
+        "single-dose curve is a compromise, and its half-life is not a finding.\n"
+    )
+
+
 def _window(regimen: str, delay: float) -> str:
     edges = WINDOWS[regimen]
     number = int(np.searchsorted(edges, delay, side="right")) - 1
@@ -123,9 +137,9 @@ def picture(fits: dict[str, tuple[bm.Fit, float]]) -> None:
     fit = fits["plateau"][0]
     delays = np.geomspace(5 / 1440, 90, 120)
     at = bm.grid(fit, regimen=["single", "repeated"], delay=delays)
-    figure = bm.plot_decay(
-        bm.decay_curve(fit, at), log_delay=True, title="NMDA antagonists and social interaction"
-    )
+    curve = bm.decay_curve(fit, at)
+    title = "NMDA antagonists and social interaction"
+    figure = bm.plot_decay(curve, bm.study_points(fit, curve), log_delay=True, title=title)
     figure.savefig(HERE / "nmda_social_curves.png", dpi=150)
 
 
@@ -138,6 +152,7 @@ def main() -> None:
     fits = {name: timed_fit(effects, spec) for name, spec in specs.items()}
     loo = {name: leave_one_study_out(fit) for name, (fit, _) in fits.items()}
     ranking = arviz_stats.compare(loo, round_to="none")
+    windows = onset(effects, plateau.spec)
     text = [
         "# nmda_social: made by evidence/nmda_social.py\n",
         f"{len(effects)} of 491 rows have a known delay, from "
@@ -150,9 +165,8 @@ def main() -> None:
         section("Leave one study out, marginal likelihood", ranking),
         section("Fading, exponential (days)", fading(fits["exponential"][0]), index=False),
         section("Fading, plateau (days; share)", fading(fits["plateau"][0]), index=False),
-        section(
-            "Level by delay window, no curve imposed", onset(effects, plateau.spec), index=False
-        ),
+        section("Level by delay window, no curve imposed", windows, index=False),
+        onset_in_words(windows),
         "\n## What the plateau fit says of itself\n\n",
         *(f"- {problem}\n" for problem in fits["plateau"][0].problems),
     ]

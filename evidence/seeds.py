@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 SEEDS = range(1, 6)
 MODELS = {
     "ketamine_pain": [None, "plateau", "without_fang", "plateau_without_fang", "equal_weights"],
-    "nmda_social": [None, "exponential"],
+    "nmda_social": [None, "exponential", "none", "published"],
     "simulated_decay": [None],
 }
 
@@ -33,12 +33,16 @@ MODELS = {
 def quantities(draws: xr.DataTree, plan: Design) -> xr.Dataset:
     """Return everything a user is shown: parameters, half-lives, curves, contrasts."""
     fit = Fit(draws, plan)
-    at = bm.grid(fit, regimen=["single", "repeated"], delay=[1, 7, 14, 28])
-    answers = {
-        "log_half_life": bm.half_life(fit, at),
-        "curve": bm.decay_curve(fit, at),
-        "contrast": bm.contrast(fit, at, regimen=("repeated", "single")),
-    }
+    regimens = {"regimen": ["single", "repeated"]} if "regimen" in plan.covariates else {}
+    fades = bool(plan.spec.family.parameters)
+    at = bm.grid(fit, delay=[1, 7, 14, 28] if fades else None, **regimens)
+    answers = {"curve": bm.decay_curve(fit, at)}
+    if regimens:
+        answers["contrast"] = bm.contrast(fit, at, regimen=("repeated", "single"))
+    if fades:
+        answers["half_life"] = bm.half_life(fit, at)
+        if plan.spec.decay == "exponential":  # a plateau may never lose it: infinite draws
+            answers["time_to_loss"] = bm.time_to_loss(fit, at)
     arrays = {
         name: xr.DataArray(a.values, dims=("chain", "draw", f"{name}_point"))
         for name, a in answers.items()

@@ -84,7 +84,7 @@ def test_without_decay_no_delay_is_needed():
 
 def test_a_decay_needs_the_column_delay():
     effects = effect_sizes(rows().frame.drop(columns="delay"))
-    with pytest.raises(SpecError, match="'exponential' needs the column 'delay'; add it, or use"):
+    with pytest.raises(SpecError, match="'exponential' needs the column 'delay' of the rows; add"):
         design(FADES, effects)
 
 
@@ -162,11 +162,28 @@ def test_the_unit_of_cross_validation_is_the_study_even_without_its_effect():
 
 def test_levels_are_stated_at_the_lower_quartile_delay_of_their_cell():
     plan = design(FADES, rows())
-    # Of 0.5, 1, 2, 4 and 3, 7, 14, 28 the lower quartile (position 0.75, lower) is the first; of
-    # all eight, 0.5 1 2 3 4 7 14 28, it is at position 1.75: 1.
-    assert plan.references == {(): 1.0, ("single",): 0.5, ("repeated",): 3.0}
+    # Of 0.5, 1, 2, 4 and of 3, 7, 14, 28 the lower quartile (position 0.75, lower) is the first.
+    assert plan.references == {("single",): 0.5, ("repeated",): 3.0}
     assert plan.points.reference.tolist() == [0.5] * 4 + [3.0] * 4
     assert plan.cells == ("regimen",)
+    # Of all eight, 0.5 1 2 3 4 7 14 28, it is at position 1.75: 1.
+    assert design(replace(FADES, half_life="1"), rows()).references == {(): 1.0}
+
+
+def test_two_factors_cross_into_cells_and_an_empty_one_has_no_curve():
+    species = ["rat", "mouse"] * 2 + ["rat"] * 4
+    plan = design(replace(FADES, half_life="regimen + species"), rows(species=species))
+    assert plan.cells == ("regimen", "species")
+    assert plan.references == {
+        ("single", "rat"): 0.5,
+        ("single", "mouse"): 1.0,
+        ("repeated", "rat"): 3.0,
+    }
+    empty = pd.DataFrame({"regimen": ["repeated"], "species": ["mouse"], "delay": [5.0]})
+    with pytest.raises(
+        UnseenLevelError, match="no row of the data has regimen 'repeated', species"
+    ):
+        plan.at(empty)
 
 
 def test_the_formula_of_the_persistent_share_makes_cells_too():
@@ -226,3 +243,65 @@ def test_prior_draws_have_the_implied_spread():
     assert average.std() == pytest.approx(5, rel=0.014)
     assert (repeated - single).std() == pytest.approx(2.5, rel=0.014)
     assert np.mean(draws["tau"] ** 2) == pytest.approx(4, rel=4 * np.sqrt(2 / size))
+
+
+# -- pooled rows beside plain ones -----------------------------------------------------------------
+
+POOLED = ModelSpec(peak="1", half_life="1")
+
+
+def mixed(more=None, **columns):
+    """One pooled row of three comparisons, and two plain rows; columns added to either."""
+    plain = {
+        "row_id": ["P", "x", "y"],
+        "study": ["P", "X", "Y"],
+        "y": [2.0, 1.0, 1.5],
+        "v": [0.2] * 3,
+        "members": ["a;b;c", None, None],
+    }
+    members = {"row_id": ["a", "b", "c"], "study": ["A", "B", "C"]} | (more or {})
+    return effect_sizes(pd.DataFrame(plain | columns), members=pd.DataFrame(members))
+
+
+def test_a_covariate_stands_with_the_rows_and_with_the_members():
+    spec = ModelSpec(peak="dose", decay="none")
+    with pytest.raises(SpecError, match="column 'dose' is missing from the rows; add it there too"):
+        design(spec, mixed({"dose": [1.0, 2.0, 3.0]}))
+    with pytest.raises(SpecError, match="needs the column 'delay' of the rows; add it"):
+        design(POOLED, mixed({"delay": [1.0, 2.0, 3.0]}))
+    with pytest.raises(SpecError, match="'delay' of the comparisons behind pooled rows; add it"):
+        design(POOLED, mixed(delay=[None, 2.0, 3.0]))
+
+
+def test_members_while_exposed_need_no_delay():
+    exposed = {"delay": [None, 2.0, 4.0], "exposure": ["on", "off", "off"]}
+    plan = design(POOLED, mixed(exposed, delay=[None, 5.0, 6.0]))
+    assert plan.points.clock.tolist() == [0, 2, 4, 5, 6]
+
+
+def test_the_tau_formula_is_coded_on_plain_rows_alone():
+    spec = ModelSpec(peak="1 + (1 | study)", tau="lab", decay="none")
+    plan = design(spec, mixed(lab=[None, "u", "w"]))
+    assert plan.tau_matrix.tolist() == [[0, 0, 0], [1, 1, 0], [1, 0, 1]]
+
+
+def test_a_numeric_factor_is_one_cell_however_it_is_written():
+    spec = ModelSpec(peak="1 + (1 | study)", half_life="C(dose)")
+    plan = design(spec, rows(dose=[10.0] * 4 + [20.0] * 4))
+    assert plan.references == {("10",): 0.5, ("20",): 3.0}
+    for cell in (10, 10.0, "10"):
+        at = plan.at(pd.DataFrame({"dose": [cell], "delay": [1.0]}))
+        assert at.reference.tolist() == [0.5]
+
+
+def test_a_combination_that_no_row_has_is_refused():
+    spec = ModelSpec(peak="1 + (1 | study)", half_life="regimen + sex")
+    plan = design(spec, rows(sex=["m"] * 4 + ["f"] * 2 + ["m"] * 2))
+    with pytest.raises(UnseenLevelError, match="no row of the data has regimen 'single', sex 'f'"):
+        plan.at(pd.DataFrame({"regimen": ["single"], "sex": ["f"], "delay": [1.0]}))
+
+
+def test_delays_from_the_start_of_many_doses_are_refused():
+    frame = rows(delay_reference=["last dose"] * 6 + ["start"] * 2).frame
+    with pytest.raises(SpecError, match=r"start of dosing in 2 rows \(r6, r7\)"):
+        design(FADES, effect_sizes(frame))

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 import bayesma as bm
 from bayesma.errors import QueryError
-from bayesma.plots import plot_decay, study_points
+from bayesma.plots import plot_decay
+from bayesma.queries import study_points
 
 DELAYS = [0.0, 0.01, 0.5, 1, 2, 3, 7, 28, 40]
 

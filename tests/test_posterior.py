@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from fits import prior_fit
 
 import bayesma as bm
 from bayesma.bayes import engine
@@ -184,3 +185,19 @@ def test_a_fit_says_whether_it_can_be_trusted(small):
     assert small.summary(0.5).loc["tau", "ci_low"] == pytest.approx(
         float(small.posterior["tau"].quantile(0.25)), rel=1e-15
     )
+
+
+def test_columns_named_like_ours_survive(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "study": ["A", "A", "B", "B"],
+            "y": [1.0, 2.0, 0.5, 0.1],
+            "v": 0.2,
+            "row": ["w", "x", "y", "z"],
+            "covariance_value": [1.0, 2.0, 3.0, 4.0],
+            "a/b": [1.0, 2.0, 3.0, np.nan],
+        }
+    )
+    fit = prior_fit(bm.effect_sizes(frame), bm.ModelSpec(decay="none"), draws=20)
+    again = bm.load_fit(fit.save(tmp_path / "fit.nc"))
+    pd.testing.assert_frame_equal(again.design.effects.frame, fit.design.effects.frame)

@@ -13,6 +13,7 @@ from bayesma.design import design
 from bayesma.effects import effect_sizes
 from bayesma.errors import ExtrapolationWarning, QueryError, UnseenLevelError
 from bayesma.posterior import Fit
+from bayesma.queries.curves import effect_at
 
 ROWS = pd.DataFrame(
     {
@@ -183,6 +184,24 @@ def test_outside_the_delays_of_the_data_it_says_so(fit):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bm.decay_curve(fit, bm.grid(fit, regimen="single", delay=bm.days(0.5, 4, 0.5)))
+
+
+def test_blanks_in_columns_the_model_does_not_use_change_nothing(fit):
+    frame = fit.design.frame.assign(flag=None, remark=np.nan)
+    np.testing.assert_array_equal(effect_at(fit, frame), effect_at(fit, fit.design.frame))
+
+
+def test_a_covariate_that_is_no_number_is_refused():
+    fit = hand_fit(bm.ModelSpec(peak="dose + (1 | study)", decay="none"), level=[[1, 2]], tau=[1.0])
+    for wrong in (float("nan"), float("inf"), "much"):
+        with pytest.raises(QueryError, match=r"dose = .*: this covariate is a finite number"):
+            bm.grid(fit, dose=wrong)
+
+
+def test_days_never_pass_their_end():
+    assert bm.days(0, 28, 5).tolist() == [0, 5, 10, 15, 20, 25]
+    assert bm.days(0, 1, 0.1)[-1] == pytest.approx(1, rel=1e-15)  # ten steps of 0.1 round
+    assert len(bm.days(0, 28, 0.5)) == 57
 
 
 def test_a_curve_needs_a_delay(fit):

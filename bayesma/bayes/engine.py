@@ -182,7 +182,9 @@ def _labelled(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
 
 
 def _provenance(plan: Design, settings: Settings) -> dict[str, Any]:
-    table = plan.effects.frame.to_csv(index=False).encode()
+    members, blocks = plan.effects.members, plan.effects.covariance.blocks
+    parts = [plan.effects.frame.to_csv(index=False), "" if members is None else members.to_csv()]
+    parts += [f"{index.tolist()}{matrix.tolist()}" for index, matrix in blocks]
     return {
         "seed": settings.seed,
         "draws": settings.draws,
@@ -190,6 +192,6 @@ def _provenance(plan: Design, settings: Settings) -> dict[str, Any]:
         "chains": settings.chains,
         "sampler": settings.sampler,
         "target_accept": settings.acceptance(len(plan.effects)),
-        "data_sha256": hashlib.sha256(table).hexdigest(),
+        "data_sha256": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
         "versions": {name: version(name) for name in PACKAGES},
     }

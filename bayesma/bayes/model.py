@@ -114,7 +114,7 @@ def _scale(plan: Design) -> Any:
     enters = pm.Data("group_effect_enters", (~plan.pooled).astype(float), dims="row")
     if not plan.varying_tau:
         return enters
-    matrix = pm.Data("x_tau", plan.predictors["tau"].matrix(plan.effects.frame))
+    matrix = pm.Data("x_tau", plan.tau_matrix)
     return enters * pt.exp(matrix @ _coefficients(plan, "tau"))
 
 

@@ -54,9 +54,10 @@ class Settings:
         """Refuse what no sampler can do."""
         if self.sampler not in SAMPLERS:
             raise SpecError(f"sampler '{self.sampler}'; {did_you_mean(self.sampler, SAMPLERS)}")
-        for name in ("draws", "chains"):
-            if getattr(self, name) < 1:
-                raise SpecError(f"{name} = {getattr(self, name)}: at least 1")
+        for name, least in (("draws", 1), ("chains", 1), ("tune", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise SpecError(f"{name} = {value}: at least {least}, and whole")
 
     def acceptance(self, rows: int) -> float:
         """Return the target acceptance rate."""
@@ -95,8 +96,9 @@ def sample(engine: Compiled | Design, settings: Settings) -> xr.DataTree:
         The seed decides the draws.
     """
     if settings.sampler == "pymc":
-        plan = engine.design if isinstance(engine, Compiled) else engine
-        return _tidy(_sample_pymc(plan, settings), plan)
+        if isinstance(engine, Compiled):
+            raise SpecError("compiled models are nutpie's: with sampler='pymc' give the design")
+        return _tidy(_sample_pymc(engine, settings), engine)
     engine = engine if isinstance(engine, Compiled) else compiled(engine)
     import nutpie
 

@@ -16,6 +16,7 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from bayesma.bayes.sampler import Settings, compiled, sample
+from bayesma.diagnostics import convergence_problems
 from bayesma.errors import QueryError
 from bayesma.posterior import Fit
 from bayesma.predictive import log_likelihoods
@@ -23,7 +24,7 @@ from bayesma.predictive import log_likelihoods
 __all__ = ["leave_one_study_out"]
 
 FEWEST = 10
-SETTINGS = ("seed", "draws", "tune", "chains", "sampler", "target_accept")
+SETTINGS = ("seed", "draws", "tune", "chains", "target_accept")
 
 
 def leave_one_study_out(fit: Fit, refit: bool = True, progress: bool = False) -> Any:
@@ -73,12 +74,16 @@ def leave_one_study_out(fit: Fit, refit: bool = True, progress: bool = False) ->
 
 
 def _without(fit: Fit, group: int, engine: Any, progress: bool) -> float:
-    """Return log p(y of a group | the other groups), by sampling without it."""
+    """Return log p(y of a group | the other groups) by sampling without it; NaN if in vain."""
     plan = fit.design
     include = np.ones(len(plan.groups.labels[0]))
     include[group] = 0
+    # nutpie whatever the fit's sampler: only compiled code leaves a group out.
     settings = Settings(**{key: fit.provenance[key] for key in SETTINGS}, progress=progress)
-    draws = sample(engine.with_data(include=include), settings)["posterior"].dataset
+    tree = sample(engine.with_data(include=include), settings)
+    if convergence_problems(tree, plan):
+        return float("nan")
+    draws = tree["posterior"].dataset
     by_group, _ = log_likelihoods(plan, {str(n): a.values for n, a in draws.data_vars.items()})
     densities = by_group[..., group].ravel()
     return float(logsumexp(densities) - np.log(densities.size))
@@ -88,10 +93,10 @@ def _replaced(found: Any, bad: Any, exact: list[float]) -> Any:
     """Return the result with exact values in place of unreliable ones."""
     elpd_i: xr.DataArray = found.elpd_i.copy()
     pareto_k: xr.DataArray = found.pareto_k.copy()
-    lppd_i = elpd_i + 0
-    elpd_i[bad] = exact
-    pareto_k[bad] = 0.0
-    change = float(elpd_i.sum() - lppd_i.sum())
+    for i, value in zip(bad, exact, strict=True):
+        if np.isfinite(value):  # a refit that did not converge leaves the estimate and its k
+            elpd_i[i], pareto_k[i] = value, 0.0
+    change = float(elpd_i.sum() - found.elpd_i.sum())
     return replace(
         found,
         elpd=found.elpd + change,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayesma.errors import (
     BayesmaError,
 )
+from bayesma.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from bayesma.posterior import Fit
 
 
-__all__ = ["draw", "prepare", "write", "write_csv"]
+__all__ = ["draw", "prepare", "write_csv"]
 
 
 def prepare(folder: Path, *names: str) -> None:
@@ -38,27 +36,11 @@ def prepare(folder: Path, *names: str) -> None:
             raise BayesmaError(f"{folder / name}: is a folder; choose another folder than {folder}")
 
 
-def write(target: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all."""
-    part = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        write(part)
-        part.replace(target)
-    except OSError as error:
-        raise BayesmaError(
-            f"{target}: cannot be written ({error.strerror}); choose a file in a "
-            "folder that exists and is yours"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
-
-
 def write_csv(target: Path | None, table: pd.DataFrame) -> None:
     """Write a table, unrounded; nothing if no file is named."""
     if target is not None:
         text = table.to_csv(index=False, lineterminator="\n")
-        write(target, lambda path: path.write_text(text, encoding="utf-8", newline=""))
+        write_whole(target, lambda path: path.write_text(text, encoding="utf-8", newline=""))
 
 
 def draw(
@@ -70,8 +52,9 @@ def draw(
     title: str | None = None,
 ) -> None:
     """Draw a curve with the observations that belong to it."""
-    from bayesma.plots import plot_decay, study_points
+    from bayesma.plots import plot_decay
+    from bayesma.queries import study_points
 
     points = study_points(fit, curve)
     figure = plot_decay(curve, points, ci_prob=ci, log_delay=log_delay, title=title)
-    write(target, lambda path: figure.savefig(path, format="png", dpi=150))
+    write_whole(target, lambda path: figure.savefig(path, format="png", dpi=150))

@@ -170,8 +170,9 @@ def print_plan(plan: Design) -> None:
 
 
 def _references(plan: Design) -> str:
-    named = {cell: delay for cell, delay in plan.references.items() if cell or not plan.cells}
-    return ", ".join(f"{' / '.join(cell)} {delay:.3g} d".strip() for cell, delay in named.items())
+    return ", ".join(
+        f"{' / '.join(cell)} {delay:.3g} d".strip() for cell, delay in plan.references.items()
+    )
 
 
 def print_fit(fit: Fit, summary: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ from bayesma.queries.contrasts import contrast
 from bayesma.queries.curves import decay_curve, study_effects
 from bayesma.queries.fading import half_life, time_to_loss
 from bayesma.queries.grids import days, grid, hours
+from bayesma.queries.observations import study_points
 from bayesma.queries.summaries import summary
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "half_life",
     "hours",
     "study_effects",
+    "study_points",
     "summary",
     "time_to_loss",
 ]

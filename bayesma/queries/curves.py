@@ -77,14 +77,14 @@ def effect_at(fit: Fit, frame: pd.DataFrame) -> Floats:
     if plan.spec.family.parameters and "delay" not in frame:
         raise QueryError("the effect depends on the delay: name it, bm.grid(fit, delay=...)")
     draws, points = draws_of(fit), plan.at(frame)
-    covariates = [name for name in frame if name != "delay"]
-    groups = frame.groupby(covariates, sort=False).indices if covariates else {(): slice(None)}
+    everything = np.column_stack([*points.matrices.values(), points.reference])
+    _, kinds = np.unique(everything, axis=0, return_inverse=True)
     out = np.empty((*next(iter(draws.values())).shape[:-1], len(frame)))
     # Points that differ by delay alone share their predictors, which then are computed once.
-    for index in groups.values():
-        first = [0] if isinstance(index, slice) else index[:1]
-        shared = {name: matrix[first] for name, matrix in points.matrices.items()}
-        some = Points(shared, points.clock[index], points.reference[first])
+    for kind in range(kinds.max() + 1):
+        index = np.flatnonzero(kinds == kind)
+        shared = {name: matrix[index[:1]] for name, matrix in points.matrices.items()}
+        some = Points(shared, points.clock[index], points.reference[index[:1]])
         # Towards delay 0 the effect of a very short half-life may be infinite; it is shown so.
         with np.errstate(over="ignore"):
             out[..., index] = effect_mean(draws, some, plan.spec.family, MATHS)
@@ -100,8 +100,8 @@ def _new_study(fit: Fit, frame: pd.DataFrame, seed: int | None) -> Floats:
     plan = fit.design
     if not plan.tau_names:
         raise QueryError(
-            "a new study differs by tau, which this model does not have: pooled "
-            "results do not identify it; ask for study='average'"
+            "a new study differs by tau, which this model does not have: add (1 | study) to peak "
+            "(pooled results do not identify it), or ask for study='average'"
         )
     if seed is None:
         raise QueryError("study='new' draws at random: give a seed")

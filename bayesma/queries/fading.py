@@ -97,13 +97,13 @@ def _fading(
         for parameter in plan.spec.family.parameters
     }
     coords: dict[str, Any] = {"point": np.arange(len(frame))}
-    coords |= {str(column): ("point", at_column(frame, column)) for column in frame}
+    coords |= {str(column): ("point", _plain(frame, column)) for column in frame}
     out = labelled(fit, np.asarray(formula(predictors)), xr.Dataset(coords=coords), name, estimand)
     out.attrs |= {"units": "d", "kind": "duration"}
     return out
 
 
-def at_column(frame: pd.DataFrame, name: Any) -> Any:
+def _plain(frame: pd.DataFrame, name: Any) -> Any:
     """Return a column as plain NumPy numbers or text."""
     numeric = pd.api.types.is_numeric_dtype(frame[name])
     return frame[name].to_numpy(dtype=float if numeric else str)

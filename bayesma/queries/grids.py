@@ -12,8 +12,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesma.coding import AVERAGE
-from bayesma.design import Design, effect_clock
+from bayesma.coding import AVERAGE, level_text
+from bayesma.design import Design, cell_keys, effect_clock
 from bayesma.diagnostics import cell_frames
 from bayesma.errors import ExtrapolationWarning, QueryError, UnseenLevelError, did_you_mean
 from bayesma.posterior import Fit
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 
 def days(start: float, stop: float, step: float = 1.0) -> Floats:
-    """Return delays in days from `start` to `stop`, both included.
+    """Return delays in days: `start`, every `step` after it, up to `stop` at most.
 
     Raises
     ------
@@ -34,12 +34,12 @@ def days(start: float, stop: float, step: float = 1.0) -> Floats:
     """
     if not (0 <= start <= stop and step > 0):
         raise QueryError(f"days({start}, {stop}, step={step}): delays run forward from 0")
-    # Half a step of slack keeps `stop` in spite of rounding.
-    return np.arange(start, stop + step / 2, step)
+    # The slack keeps `stop` in spite of rounding.
+    return np.asarray(start + step * np.arange(int((stop - start) / step + 1e-9) + 1))
 
 
 def hours(start: float, stop: float, step: float = 1.0) -> Floats:
-    """Return delays from `start` to `stop` hours, both included, in days."""
+    """Return delays in days: `start` hours, every `step` after it, up to `stop` at most."""
     return days(start, stop, step) / 24
 
 
@@ -78,15 +78,14 @@ def grid(fit: Fit, *, delay: Any = None, **covariates: Any) -> xr.Dataset:
             )
     for name in plan.cells:
         if name not in covariates:
-            levels = sorted(set(plan.frame[name].astype(str)))
+            levels = sorted(set(plan.frame[name].map(level_text)))
             raise QueryError(
                 f"the effect fades differently by '{name}': name it, e.g. {name}={levels}"
             )
     axes: dict[str, list[Any]] = {
         name: _values(covariates.get(name, _usual(plan, name))) for name in known
     }
-    for name, values in axes.items():
-        _check_levels(plan, name, values)
+    axes = {name: _checked(plan, name, values) for name, values in axes.items()}
     if delay is not None:
         axes["delay"] = [_delay(value) for value in _values(delay)]
     frame = pd.DataFrame(list(itertools.product(*axes.values())), columns=list(axes))
@@ -129,16 +128,32 @@ def _delay(value: Any) -> float:
     return found
 
 
-def _check_levels(plan: Design, name: str, values: list[Any]) -> None:
-    for predictor in plan.predictors.values():
-        for coder in predictor.coders.values():
-            if coder.levels and coder.expression in (name, f"C({name})"):
-                for value in values:
-                    if str(value) not in (*coder.levels, AVERAGE):
-                        raise UnseenLevelError(
-                            f"{name} = '{value}' is not in the data; "
-                            f"{did_you_mean(str(value), coder.levels)}"
-                        )
+def _checked(plan: Design, name: str, values: list[Any]) -> list[Any]:
+    """Return the levels of a factor as texts, or numbers; refuse what the model does not know."""
+    coders = [coder for p in plan.predictors.values() for coder in p.coders.values()]
+    levels = next((c.levels for c in coders if c.levels and c.name == name), ())
+    if levels:
+        texts = [level_text(value) for value in values]
+        for text in texts:
+            if text not in (*levels, AVERAGE):
+                raise UnseenLevelError(
+                    f"{name} = '{text}' is not in the data; {did_you_mean(text, levels)}"
+                )
+        if any(c.expression == name for c in coders if c.levels):
+            return texts
+    return [_number(name, value) for value in values]
+
+
+def _number(name: str, value: Any) -> Any:
+    if value == AVERAGE:
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not np.isfinite(number):
+        raise QueryError(f"{name} = {value!r}: this covariate is a finite number")
+    return number
 
 
 def point_dataset(plan: Design, frame: pd.DataFrame) -> xr.Dataset:
@@ -153,19 +168,17 @@ def point_dataset(plan: Design, frame: pd.DataFrame) -> xr.Dataset:
     return xr.Dataset(coords=coords)
 
 
-def delay_range(plan: Design) -> Mapping[str, tuple[float, float]]:
+def delay_range(plan: Design) -> Mapping[tuple[str, ...], tuple[float, float]]:
     """Return the smallest and largest delay of each decay cell, in days."""
-    clocks = {label: effect_clock(rows) for label, rows in cell_frames(plan).items()}
-    return {label: (float(clock.min()), float(clock.max())) for label, clock in clocks.items()}
+    clocks = {key: effect_clock(rows) for key, rows in cell_frames(plan).items()}
+    return {key: (float(clock.min()), float(clock.max())) for key, clock in clocks.items()}
 
 
 def _beyond(plan: Design, frame: pd.DataFrame) -> NDArray[np.bool_]:
     ranges = delay_range(plan)
-    if not plan.cells:
-        low, high = next(iter(ranges.values()))
-        return ((frame["delay"] < low) | (frame["delay"] > high)).to_numpy()
-    keys = frame[list(plan.cells)].astype(str).agg(" / ".join, axis=1)
-    bounds = np.array([ranges.get(key, (np.inf, -np.inf)) for key in keys])
+    # A cell that no row has gives no range; what is asked of it is refused where it is computed.
+    nowhere = (np.inf, -np.inf)
+    bounds = np.array([ranges.get(key, nowhere) for key in cell_keys(frame, plan.cells)])
     return np.asarray((frame["delay"] < bounds[:, 0]) | (frame["delay"] > bounds[:, 1]))
 
 
@@ -174,7 +187,8 @@ def warn_outside(plan: Design, at: xr.Dataset) -> None:
     if "beyond_data" not in at.coords or not at["beyond_data"].any():
         return
     ranges = "; ".join(
-        f"{label}: {low:.3g} to {high:.3g} d" for label, (low, high) in delay_range(plan).items()
+        f"{' / '.join(key) or 'all rows'}: {low:.3g} to {high:.3g} d"
+        for key, (low, high) in delay_range(plan).items()
     )
     warnings.warn(
         f"{int(at['beyond_data'].sum())} of {at.sizes['point']} points lie outside the delays of "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from bayesma.errors import QueryError
 
@@ -68,11 +69,16 @@ def summary(
             median=middle,
             ci_low=low,
             ci_high=high,
-            p_positive=(values > 0).mean(axis=0),
+            p_positive=_share(values > 0, values),
         )
     if rope is not None:
         if not rope[0] < rope[1]:
             raise QueryError(f"rope = {rope}: give it as (lower, upper)")
-        table["p_rope"] = ((values >= rope[0]) & (values <= rope[1])).mean(axis=0)
+        table["p_rope"] = _share((values >= rope[0]) & (values <= rope[1]), values)
     table.attrs = {"estimand": draws.attrs.get("estimand", ""), "ci_prob": ci_prob}
     return table
+
+
+def _share(hits: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of draws that hit; NaN where a draw is no number, as inf - inf."""
+    return np.where(np.isnan(values).any(axis=0), np.nan, hits.mean(axis=0))

@@ -9,7 +9,7 @@ from bayesma.simulation import Truth, layout, simulate_table
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "simulated_decay.csv"
 
-SEED = 20250101
+SEED = 1
 TRUTH = Truth(
     peak={"single": 1.5, "repeated": 2.5},
     half_life={"single": 1.0, "repeated": 7.0},
