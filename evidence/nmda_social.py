@@ -155,6 +155,7 @@ def main() -> None:
     windows = onset(effects, plateau.spec)
     text = [
         "# nmda_social: made by evidence/nmda_social.py\n",
+        "Data: Gallas-Lopes et al. 2026, doi 10.5281/zenodo.18284730, CC BY 4.0.\n",
         f"{len(effects)} of 491 rows have a known delay, from "
         f"{effects.frame['study'].nunique()} studies.\n",
         section(
