@@ -655,3 +655,13 @@ def test_the_version_is_the_packages():
 
 def test_without_a_command_there_is_help():
     assert "Usage" in run().output
+
+
+def test_checked_effects_as_json_and_csv(tmp_path):
+    table = tmp_path / "mine.csv"
+    table.write_text("study,y,se,delay\nA,1.5,0.5,30 min\nB,0.5,0.25,\n", encoding="utf-8")
+    found = json.loads(run("check", table, "--json", "--csv", tmp_path / "out.csv").stdout)
+    assert [record["y"] for record in found["records"]] == [1.5, 0.5]
+    assert [record["v"] for record in found["records"]] == [0.25, 0.0625]
+    assert found["records"][1]["delay"] is None
+    assert pd.read_csv(tmp_path / "out.csv")["v"].tolist() == [0.25, 0.0625]

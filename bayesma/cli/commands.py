@@ -162,8 +162,10 @@ def check(
     covariates_only: Annotated[
         bool, typer.Option("--covariates-only", help="The table holds no outcomes.")
     ] = False,
+    csv: Csv = None,
+    as_json: Json = False,
 ) -> None:
-    """Read a table, name every fault, and count what it holds."""
+    """Read a table, name every fault, count what it holds; --csv, --json give its effects."""
     from bayesma.effects import effect_sizes
     from bayesma.readers import read_table
 
@@ -174,6 +176,11 @@ def check(
     if not covariates_only:
         comparisons = None if members is None else read_table(members, outcomes=False)
         effects = effect_sizes(found, members=comparisons)
+    checked = found.frame if effects is None else effects.frame
+    write_csv(csv, checked)
+    if as_json:
+        print_json(checked, () if effects is None else effects.notes)
+        return
     rows = found.frame["study"].value_counts()
     OUT.print(
         f"{found.source}: {len(found)} rows, {len(rows)} studies of {rows.min()} to "
