@@ -14,7 +14,7 @@ from bayesma.maths import NumPyMaths
 from bayesma.mean import linear
 from bayesma.posterior import Fit
 from bayesma.queries.curves import draws_of, labelled
-from bayesma.queries.grids import points_of
+from bayesma.queries.grids import point_dataset, points_of
 
 __all__ = ["half_life", "time_to_loss"]
 
@@ -96,14 +96,6 @@ def _fading(
         parameter: linear(draws[parameter], plan.predictors[parameter].matrix(frame))
         for parameter in plan.spec.family.parameters
     }
-    coords: dict[str, Any] = {"point": np.arange(len(frame))}
-    coords |= {str(column): ("point", _plain(frame, column)) for column in frame}
-    out = labelled(fit, np.asarray(formula(predictors)), xr.Dataset(coords=coords), name, estimand)
+    out = labelled(fit, np.asarray(formula(predictors)), point_dataset(plan, frame), name, estimand)
     out.attrs |= {"units": "d", "kind": "duration"}
     return out
-
-
-def _plain(frame: pd.DataFrame, name: Any) -> Any:
-    """Return a column as plain NumPy numbers or text."""
-    numeric = pd.api.types.is_numeric_dtype(frame[name])
-    return frame[name].to_numpy(dtype=float if numeric else str)
