@@ -123,7 +123,7 @@ class Analysis:
                 f"part of this analysis (keep: {', '.join(self.keep)})"
             )
         rows = tuple(r for r, stay in zip(table.rows, stays, strict=True) if stay)
-        return StudyTable(frame[stays].reset_index(drop=True), table.source, table.names, rows)
+        return replace(table, frame=frame[stays].reset_index(drop=True), rows=rows)
 
     def _check_recode(self, frames: list[pd.DataFrame]) -> None:
         """Refuse to merge what no row has: a typo would leave the level as it was."""
@@ -162,7 +162,7 @@ class Analysis:
                 f"{column} = {value} filled in for {int(before.isna().sum())} rows "
                 f"of {table.source}"
             )
-        return StudyTable(frame, table.source, table.names, table.rows)
+        return replace(table, frame=frame)
 
 
 def _check_fill(column: str, value: Any, name: str) -> None:

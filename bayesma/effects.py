@@ -197,7 +197,7 @@ def effect_sizes(
         )
     table = read_table(data, columns) if isinstance(data, pd.DataFrame) else data
     require_outcomes(table)
-    frame, notes = table.frame.copy(), list[str]()
+    frame, notes = table.frame.copy(), list(table.notes)
     _fill_from_arms(frame, notes, measure, variance)
     _fill_variance(frame, notes)
     return Effects(

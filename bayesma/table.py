@@ -44,12 +44,15 @@ class StudyTable:
         Canonical column name to the name in the file.
     rows : tuple of str
         Row names as the source numbers them.
+    notes : tuple of str
+        What was converted, read as missing or left out on the way here, with counts.
     """
 
     frame: pd.DataFrame
     source: str
     names: Mapping[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of rows."""
