@@ -9,15 +9,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesma.coding import AVERAGE, Predictor, code, level_text
-from bayesma.decay import Decay
+from bayesma.clock import (
+    LatentDelays,
+    cell_keys,
+    check_clock,
+    effect_clock,
+    latent_delays,
+    reference_delays,
+)
+from bayesma.coding import AVERAGE, Predictor, code
 from bayesma.effects import Effects
 from bayesma.errors import SpecError, UnseenLevelError
 from bayesma.grouping import Groups, check_blocks, grouped
 from bayesma.pooling import Pooling, gaps_among_members, is_pooled, point_frame, weigh_members
+from bayesma.smallstudy import SIZES, SmallStudy, small_study_term
 from bayesma.spec import ModelSpec
 
-__all__ = ["Design", "Points", "design", "effect_clock"]
+__all__ = ["Design", "Points", "design"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,8 +39,9 @@ class Points:
     ----------
     matrices : mapping of str to ndarray, shape (points, terms)
         Design matrix by parameter.
-    clock : ndarray, shape (points,)
-        Days since the last dose or the end of the infusion; 0 while exposed.
+    clock : ndarray, shape (points,) or (..., points)
+        Days since the last dose or the end of the infusion; 0 while exposed. By draw where
+        delays are unknown.
     reference : ndarray, shape (points,)
         Delay at which the level of the point's decay cell is stated.
     """
@@ -67,6 +76,10 @@ class Design:
         Factors by which the effect fades differently.
     references : mapping
         Decay cell to its reference delay in days.
+    latent : LatentDelays or None
+        Unknown delays, which stand at 0 in `points`.
+    small_study : SmallStudy or None
+        1/sqrt(n) by row, where the effect may go with it.
     notes : tuple of str
         What was left out, and why.
     """
@@ -81,6 +94,8 @@ class Design:
     pooled: NDArray[np.bool_]
     cells: tuple[str, ...]
     references: Mapping[tuple[str, ...], float]
+    latent: LatentDelays | None
+    small_study: SmallStudy | None
     notes: tuple[str, ...]
 
     @property
@@ -103,6 +118,33 @@ class Design:
         return tuple("tau" if i == 0 else f"tau_{name}" for i, name in enumerate(names))
 
     @property
+    def kappa_names(self) -> tuple[str, ...]:
+        """Posterior names of what heterogeneity gains with the mean, as `tau_names`."""
+        if self.spec.heterogeneity != "proportional":
+            return ()
+        return tuple(f"kappa{name.removeprefix('tau')}" for name in self.tau_names)
+
+    @property
+    def scalars(self) -> dict[str, str]:
+        """Posterior names of single numbers to the name of their prior."""
+        found = dict.fromkeys(self.tau_names, "tau") | dict.fromkeys(self.kappa_names, "kappa")
+        if self.spec.population == "student":
+            found["nu"] = "nu"
+        if self.small_study is not None:
+            found["small_study"] = "small_study"
+        return found
+
+    @property
+    def vectors(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Posterior names of what is unknown one by one, to their dimension and its labels."""
+        found = {}
+        if self.spec.population == "student":
+            found["weight"] = (self.unit, self.groups.labels[0])
+        if self.latent is not None:
+            found["latent_delay"] = ("delay_of", self.latent.labels)
+        return found
+
+    @property
     def varying_tau(self) -> bool:
         """Whether tau has a formula of its own."""
         return bool(self.groups.names) and len(self.predictors["tau"].terms) > 1
@@ -117,7 +159,7 @@ class Design:
         """
         matrices = {name: self.predictors[name].matrix(frame) for name in self.spec.predictors}
         fades = self.spec.family.parameters
-        clock = effect_clock(frame) if fades else np.zeros(len(frame))
+        clock = np.nan_to_num(effect_clock(frame)) if fades else np.zeros(len(frame))
         keys = cell_keys(frame, self.cells)
         for key in dict.fromkeys(keys):
             if AVERAGE in key:
@@ -138,23 +180,8 @@ class Design:
         return out
 
 
-def cell_keys(frame: pd.DataFrame, cells: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the decay cell of each row; the empty tuple where no factor makes cells."""
-    if not cells:
-        return [()] * len(frame)
-    return list(zip(*(frame[name].map(level_text) for name in cells), strict=True))
-
-
 def _said(cells: Sequence[str], key: Sequence[str]) -> str:
     return ", ".join(f"{name} '{level}'" for name, level in zip(cells, key, strict=True))
-
-
-def effect_clock(frame: pd.DataFrame) -> Floats:
-    """Return the delay that fades the effect: 0 while exposed, shape (rows,)."""
-    clock = frame["delay"].to_numpy(dtype=float)
-    if "exposure" not in frame:
-        return clock
-    return np.where(frame["exposure"].fillna("off") == "on", 0.0, clock)
 
 
 def design(spec: ModelSpec, effects: Effects) -> Design:
@@ -177,19 +204,15 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
     groups = grouped(spec.groups, effects, pooled)
     check_blocks(effects.covariance, groups)
     decay = spec.family
-    _check_clock(frame, decay)
+    check_clock(frame, decay)
     predictors = {
         name: code(spec.formula(name), effects.frame[~pooled] if name == "tau" else frame, name)
         for name in (*spec.predictors, "tau")
     }
     cells = _cells(spec, predictors)
-    references = _references(frame, cells, decay)
+    references = reference_delays(frame, cells, decay)
     pooling, more = weigh_members(spec.pooled_weights, effects, frame, membership, pooled)
-    if decay.parameters and len(np.unique(_clock(frame))) < 2:
-        raise SpecError(
-            f"decay = '{spec.decay}': every row has the delay "
-            f"{_clock(frame)[0]:g} d; use decay = 'none'"
-        )
+    latent, unknown = _latent(spec, frame, groups, cells, pooled)
     empty = Points({}, np.zeros(0), np.zeros(0))
     plan = Design(
         spec,
@@ -202,34 +225,55 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
         pooled,
         cells,
         references,
-        tuple(dict.fromkeys((*effects.notes, *notes, *more))),  # a saved fit's stand already
+        latent,
+        _small_study(spec, effects, pooled),
+        tuple(
+            dict.fromkeys((*effects.notes, *notes, *more, *unknown))
+        ),  # a saved fit's stand already
     )
     return replace(plan, points=plan.at(frame))
 
 
-def _check_clock(frame: pd.DataFrame, decay: Decay) -> None:
-    """Refuse delays that count from the start of many doses: they are not time to fade."""
-    if not decay.parameters or "delay_reference" not in frame:
-        return
-    wrong = (frame["delay_reference"] == "start") & (effect_clock(frame) > 0)
-    if "regimen" in frame:  # after one dose, its start is its end
-        wrong &= frame["regimen"] != "single"
-    if wrong.any():
-        some = ", ".join(frame.loc[wrong, "row_id"].head(5))
+def _latent(
+    spec: ModelSpec,
+    frame: pd.DataFrame,
+    groups: Groups,
+    cells: tuple[str, ...],
+    pooled: NDArray[np.bool_],
+) -> tuple[LatentDelays | None, list[str]]:
+    """Return the unknown delays, and a note of how many there are."""
+    if spec.missing_delay != "latent":
+        return None, []
+    if pooled.any():
         raise SpecError(
-            f"the delay counts from the start of dosing in {int(wrong.sum())} rows ({some}): give "
-            "it since the last dose or the end of the infusion, or leave it empty"
+            "missing_delay = 'latent': the comparisons behind pooled rows need their delays"
         )
+    found = latent_delays(frame, [groups.labels[0][i] for i in groups.outermost], cells)
+    if found is None:
+        return None, []
+    said = (
+        f"{int(found.unknown.sum())} of {len(frame)} rows have no delay: kept, with "
+        f"{len(found.labels)} unknown delays ~ {spec.priors['delay']} d"
+    )
+    return found, [said]
 
 
-def _clock(frame: pd.DataFrame) -> Floats:
-    return effect_clock(frame) if "delay" in frame else np.zeros(len(frame))
+def _small_study(spec: ModelSpec, effects: Effects, pooled: NDArray[np.bool_]) -> SmallStudy | None:
+    if spec.small_study == "none":
+        return None
+    if pooled.any():
+        raise SpecError(
+            "small_study: a pooled row has no size of its own; use small_study = 'none'"
+        )
+    return small_study_term(effects.frame)
 
 
 def _needed(spec: ModelSpec, tau: bool = True) -> list[str]:
     parameters = (*spec.predictors, "tau") if tau else spec.predictors
     names = {v for name in parameters for v in spec.formula(name).variables}
-    return sorted(names) + (["delay"] if spec.family.parameters else [])
+    names |= set(SIZES if spec.small_study != "none" else ())
+    delays = spec.family.parameters and spec.missing_delay == "drop"
+    return sorted(names) + (["delay"] if delays else [])
 
 
 def _check_columns(spec: ModelSpec, effects: Effects) -> None:
@@ -238,7 +282,8 @@ def _check_columns(spec: ModelSpec, effects: Effects) -> None:
     holders = {} if pooled.all() else {"the rows": effects.frame}
     if effects.members is not None and pooled.any():
         holders["the comparisons behind pooled rows"] = effects.members
-    for name in _needed(spec, tau=False):
+    needed = dict.fromkeys(_needed(spec, tau=False))
+    for name in [*needed, *(["delay"] if spec.family.parameters and "delay" not in needed else [])]:
         lacking = [where for where, frame in holders.items() if name not in frame]
         if name == "delay" and lacking:
             raise SpecError(
@@ -247,6 +292,11 @@ def _check_columns(spec: ModelSpec, effects: Effects) -> None:
             )
         if lacking and len(lacking) < len(holders):
             raise SpecError(f"column '{name}' is missing from {lacking[0]}; add it there too")
+    if spec.small_study != "none" and not set(SIZES) <= set(effects.frame):
+        raise SpecError(
+            f"small_study = '{spec.small_study}' needs the columns {' and '.join(SIZES)}; add "
+            "them, or use small_study = 'none'"
+        )
     for name in spec.groups:
         if name not in effects.frame:
             raise SpecError(f"(1 | {'/'.join(spec.groups)}): no column '{name}'")
@@ -289,17 +339,3 @@ def _cells(spec: ModelSpec, predictors: Mapping[str, Predictor]) -> tuple[str, .
             if coder.levels:
                 names.add(coder.name)
     return tuple(sorted(names))
-
-
-def _references(
-    frame: pd.DataFrame, cells: tuple[str, ...], decay: Decay
-) -> dict[tuple[str, ...], float]:
-    """Return the lower-quartile delay of each decay cell, in days."""
-    if not decay.parameters:
-        return dict.fromkeys(cell_keys(frame, cells), 0.0)
-    clock = effect_clock(frame)
-
-    found: dict[tuple[str, ...], list[float]] = {}
-    for key, delay in zip(cell_keys(frame, cells), clock, strict=True):
-        found.setdefault(key, []).append(delay)
-    return {key: float(np.quantile(found[key], 0.25, method="lower")) for key in sorted(found)}

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesma.design import Design, cell_keys, effect_clock
+from bayesma.clock import cell_keys, effect_clock
+from bayesma.design import Design
 from bayesma.mean import VARIABLES, linear
 
 __all__ = ["convergence_problems", "identification_problems", "reported", "summary_table"]
@@ -25,7 +26,7 @@ UNINFORMED = 0.8
 
 def reported(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
     """Return the variables that answers are made of, without the sampler's own coordinates."""
-    names = [VARIABLES[name] for name in plan.spec.predictors] + list(plan.tau_names)
+    names = [VARIABLES[name] for name in plan.spec.predictors] + list(plan.scalars)
     if not plan.varying_tau:
         return posterior[names]
     # Relative to its average, whose own term is 0 in every draw.
@@ -72,7 +73,10 @@ def _flat(dataset: xr.Dataset) -> pd.Series[float]:
 
 def convergence_problems(tree: xr.DataTree, plan: Design) -> list[str]:
     """Return a sentence for each sign that the chains have not converged."""
-    table = summary_table(reported(tree["posterior"].dataset, plan), 0.95)
+    posterior = tree["posterior"].dataset
+    table = summary_table(reported(posterior, plan), 0.95)
+    if plan.vectors:
+        table = pd.concat([table, summary_table(posterior[list(plan.vectors)], 0.95)])
     found = []
     divergent = int(tree["sample_stats"]["diverging"].sum())
     if divergent:

@@ -1,18 +1,20 @@
 """Normal group effects integrated out: one algebra for the sampler, LOO and exact draws.
 
-With y = m + sum over levels of tau_l c b_l + e, e ~ N(0, V) and b_l ~ N(0, 1), the covariance
-of an outermost group is V plus nested rank-one terms. Three inner products per group,
+With y = m + sum over levels of tau_l c_l b_l + e, e ~ N(0, V) and b_l ~ N(0, 1), the covariance
+of an outermost group is V plus nested rank-one terms. Per group, the inner products
 
-    a = c' S^-1 c,    b = c' S^-1 r,    q = r' S^-1 r,
+    a_jk = c_j' S^-1 c_k,    b_j = c_j' S^-1 r,    q = r' S^-1 r,
 
-and log det S are enough. Adding tau^2 c c' to S turns them (Sherman & Morrison 1950) into
-a/d, b/d, q - tau^2 b^2/d and log det S + log d, with d = 1 + tau^2 a; groups of the next level
-up then sum those of their members. The cost is linear in the rows.
+of the distinct loadings c_j (one, unless levels differ in it) and log det S are enough. Adding
+tau^2 c c' to S turns them (Sherman & Morrison 1950) into a_jk - tau^2 a_j a_k / d,
+b_j - tau^2 a_j b / d, q - tau^2 b^2 / d and log det S + log d, where a_j = c_j' S^-1 c,
+b = c' S^-1 r and d = 1 + tau^2 c' S^-1 c; for the loading c itself these are a / d and b / d.
+Groups of the next level up then sum those of their members. The cost is linear in the rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +25,7 @@ from bayesma.covariance import Whitening
 from bayesma.decay import Maths
 from bayesma.grouping import Groups
 
-__all__ = ["Level", "conditional_draws", "group_log_likelihood", "levels", "row_log_likelihood"]
+__all__ = ["Level", "conditional_draws", "group_log_likelihood", "levels", "row_log_likelihoods"]
 
 Floats = NDArray[np.float64]
 
@@ -36,22 +38,59 @@ class Level:
 
     Attributes
     ----------
-    a, b, q, log_det : array, shape (..., groups)
+    products : mapping of (int, int) to array, shape (..., groups)
+        a_jk for j <= k, of the loadings of this level and those further out.
+    projections : mapping of int to array, shape (..., groups)
+        b_j.
+    q, log_det : array, shape (..., groups)
         See the module.
-    tau2 : array, shape (...)
+    tau2 : array, shape (..., 1) or (..., groups)
         Variance of the level's effect; 0 where it has none.
+    column : int
+        Which loading is the level's own.
     """
 
-    a: Any
-    b: Any
+    products: Mapping[tuple[int, int], Any]
+    projections: Mapping[int, Any]
     q: Any
     log_det: Any
     tau2: Any
+    column: int
+
+    @property
+    def a(self) -> Any:
+        """The product of the level's own loading with itself, c' S^-1 c."""
+        return self.products[self.column, self.column]
+
+    @property
+    def b(self) -> Any:
+        """The product of the level's own loading with r, c' S^-1 r."""
+        return self.projections[self.column]
 
     @property
     def d(self) -> Any:
         """1 + tau^2 a: what the level's effect multiplies the determinant by."""
         return 1 + self.tau2 * self.a
+
+    def cross(self, column: int) -> Any:
+        """Return c_j' S^-1 c of another loading with the level's own."""
+        first, second = sorted((column, self.column))
+        return self.products[first, second]
+
+    def absorbed(self) -> Level:
+        """Return the inner products with the level's effect added to S; tau2 is then void."""
+        own, d = self.column, self.d
+        gain = self.tau2 / d
+        products = {
+            (j, k): value / d if own in (j, k) else value - gain * self.cross(j) * self.cross(k)
+            for (j, k), value in self.products.items()
+        }
+        projections = {
+            j: value / d if j == own else value - gain * self.cross(j) * self.b
+            for j, value in self.projections.items()
+        }
+        q = self.q - self.tau2 * self.b**2 / d
+        return Level(products, projections, q, self.log_det, self.tau2, own)
 
 
 def whiten(x: Any, whitening: Whitening, maths: Maths) -> Any:
@@ -64,7 +103,7 @@ def whiten(x: Any, whitening: Whitening, maths: Maths) -> Any:
 
 def levels(
     residual: Any,
-    scale: Any,
+    scales: Sequence[Any],
     taus: Sequence[Any],
     whitening: Whitening,
     groups: Groups,
@@ -76,9 +115,10 @@ def levels(
     ----------
     residual : array, shape (..., rows)
         y minus its mean.
-    scale : array, shape (..., rows)
-        c: 1, the row's tau relative to the average, or 0 where no group effect enters.
-    taus : sequence of array, shape (..., 1)
+    scales : sequence of array, shape (..., rows)
+        The loadings c: one that all levels share, or one per level, innermost first. 1, the
+        row's tau relative to the average, or 0 where no group effect enters.
+    taus : sequence of array, shape (..., 1) or (..., groups)
         Standard deviation of each level's effect, innermost first, one per level of `groups`.
     whitening : Whitening
         Of the sampling covariance; its blocks stay within the innermost groups.
@@ -89,30 +129,46 @@ def levels(
     -------
     list of Level
     """
+    columns = [0] * len(taus) if len(scales) == 1 else list(range(len(taus)))
     r = whiten(residual, whitening, maths)
-    c = whiten(scale, whitening, maths)
+    c = [whiten(scale, whitening, maths) for scale in scales]
     index, n = groups.innermost, len(groups.labels[-1])
+    pairs = [(j, k) for j in range(len(c)) for k in range(j, len(c))]
     found = Level(
-        maths.segment_sum(c * c, index, n),
-        maths.segment_sum(c * r, index, n),
+        {(j, k): maths.segment_sum(c[j] * c[k], index, n) for j, k in pairs},
+        {j: maths.segment_sum(own * r, index, n) for j, own in enumerate(c)},
         maths.segment_sum(r * r, index, n),
         maths.segment_sum(whitening.log_det, index, n),
         taus[0] ** 2,
+        columns[0],
     )
     out = [found]
-    for parent, labels, tau in zip(groups.parent, groups.labels[-2::-1], taus[1:], strict=True):
-        inner = out[-1]
-        outer, n = parent, len(labels)
-        out.append(
-            Level(
-                maths.segment_sum(inner.a / inner.d, outer, n),
-                maths.segment_sum(inner.b / inner.d, outer, n),
-                maths.segment_sum(inner.q - inner.tau2 * inner.b**2 / inner.d, outer, n),
-                maths.segment_sum(inner.log_det + maths.log(inner.d), outer, n),
-                tau**2,
-            )
-        )
+    for depth, tau in enumerate(taus[1:], 1):
+        column = columns[depth]
+        outer, n = groups.parent[depth - 1], len(groups.labels[-1 - depth])
+        out.append(_summed(out[-1], column, tau**2, outer, n, maths))
     return out
+
+
+def _summed(inner: Level, column: int, tau2: Any, outer: Any, n: int, maths: Maths) -> Level:
+    """Return the next level out: sums over the groups inside, their effects absorbed."""
+    full = inner.absorbed()
+    return Level(
+        {
+            (j, k): maths.segment_sum(value, outer, n)
+            for (j, k), value in full.products.items()
+            if j >= column
+        },
+        {
+            j: maths.segment_sum(value, outer, n)
+            for j, value in full.projections.items()
+            if j >= column
+        },
+        maths.segment_sum(full.q, outer, n),
+        maths.segment_sum(inner.log_det + maths.log(inner.d), outer, n),
+        tau2,
+        column,
+    )
 
 
 def group_log_likelihood(found: Sequence[Level], counts: Any, maths: Maths) -> Any:
@@ -136,14 +192,14 @@ def conditional_draws(
 ) -> list[Floats]:
     """Return exact draws of the group effects given y and the parameters, innermost first.
 
-    From the outside in, b_l | y, outer effects ~ N(tau (b - a shift) / d, 1 / d), where shift
-    is the sum of the outer effects of the group.
+    From the outside in, b_l | y, outer effects ~ N(tau (b - sum_j a_j u_j) / d, 1 / d), where
+    u_j is the sum of the outer effects of the group that enter with loading j.
 
     Parameters
     ----------
     found : sequence of Level
         As `levels` returns them, on draws.
-    taus : sequence of ndarray, shape (..., 1)
+    taus : sequence of ndarray, shape (..., 1) or (..., groups)
         As given to `levels`.
     groups : Groups
     rng : numpy.random.Generator
@@ -151,33 +207,46 @@ def conditional_draws(
     Returns
     -------
     list of ndarray, shape (..., groups of the level)
-        Effects tau b in the units of y (for a row of average tau).
+        Effects tau b in the units of y (for a row of loading 1).
     """
     out: list[Floats] = []
-    shift: Floats = np.zeros_like(found[-1].b)
+    # The outer effects of each group, by the loading with which they enter its rows.
+    shifts: dict[int, Floats] = {}
     for depth in range(len(found) - 1, -1, -1):
         level, tau = found[depth], taus[depth]
-        mean = tau * (level.b - shift * level.a) / level.d
+        explained = sum((level.cross(j) * shift for j, shift in shifts.items()), 0.0)
+        mean = tau * (level.b - explained) / level.d
         effect = tau * (mean + rng.standard_normal(mean.shape) / np.sqrt(level.d))
         out.append(effect)
         if depth:
-            shift = (shift + effect)[..., groups.parent[depth - 1]]
+            shifts[level.column] = shifts.get(level.column, 0.0) + effect
+            shifts = {j: shift[..., groups.parent[depth - 1]] for j, shift in shifts.items()}
     return out[::-1]
 
 
-def row_log_likelihood(
+def row_log_likelihoods(
     residual: Floats,
-    scale: Floats,
+    scales: Sequence[Floats],
     found: Sequence[Level],
+    tops: Sequence[Level],
     whitening: Whitening,
     groups: Groups,
     maths: Maths,
-) -> Floats:
-    """Return log p(y_i | the other rows of its group), shape (..., rows).
+) -> Iterator[Floats]:
+    """Yield log p(y_i | the other rows of its group), shape (..., rows), for each of `tops`.
 
     The conditional of a multivariate normal has precision [S^-1]_ii and residual
     [S^-1 r]_i / [S^-1]_ii (Sundararajan & Keerthi 2001, eq. 13-14); S^-1 r, S^-1 c and
     diag S^-1 follow the same rank-one updates as the inner products.
+
+    Parameters
+    ----------
+    residual, scales, whitening, groups, maths
+        As `levels` took them.
+    found : sequence of Level
+        As `levels` returned them.
+    tops : sequence of Level
+        Stand in for the outermost level in turn: they differ in its variance alone.
     """
 
     def solve(x: Floats) -> Floats:
@@ -185,14 +254,23 @@ def row_log_likelihood(
         entries = whitening.values * white[..., whitening.rows]
         return np.asarray(maths.segment_sum(entries, whitening.cols, whitening.n))
 
-    solved, loading = solve(residual), solve(scale)
+    solved, loadings = solve(residual), {j: solve(scale) for j, scale in enumerate(scales)}
     precision = maths.segment_sum(whitening.values**2, whitening.cols, whitening.n)
     index = groups.innermost
-    for depth, level in enumerate(found):
-        d, b = level.d[..., index], level.b[..., index]
-        precision = precision - level.tau2 / d * loading**2
-        solved = solved - level.tau2 * b / d * loading
-        loading = loading / d
-        if depth < len(groups.parent):
-            index = groups.parent[depth][index]
-    return np.asarray(-0.5 * (LOG_2PI - np.log(precision) + solved**2 / precision))
+    for level, outer, parent in zip(found, found[1:], groups.parent, strict=False):
+        own, gain = loadings[level.column], (level.tau2 / level.d)[..., index]
+        precision = precision - gain * own**2
+        solved = solved - gain * level.b[..., index] * own
+        loadings = {
+            j: loading / level.d[..., index]
+            if j == level.column
+            else loading - gain * level.cross(j)[..., index] * own
+            for j, loading in loadings.items()
+            if j >= outer.column
+        }
+        index = parent[index]
+    for top in tops:
+        own, gain = loadings[top.column], (top.tau2 / top.d)[..., index]
+        kept = precision - gain * own**2
+        rest = solved - gain * top.b[..., index] * own
+        yield np.asarray(-0.5 * (LOG_2PI - np.log(kept) + rest**2 / kept))

@@ -13,7 +13,7 @@ from bayesma.decay import Decay, Maths
 from bayesma.design import Points
 from bayesma.pooling import Pooling
 
-__all__ = ["VARIABLES", "effect_mean", "linear", "row_mean"]
+__all__ = ["VARIABLES", "effect_mean", "linear", "row_mean", "spread"]
 
 # Parameter of the spec to the posterior variable that holds its coefficients.
 VARIABLES: dict[str, str] = {
@@ -71,3 +71,14 @@ def row_mean(mean: Any, pooling: Pooling | None, rows: int, maths: Maths) -> Any
     weight = 1 / (pooling.floor + pooling.slope * mean**2)
     total = maths.segment_sum(weight * mean, pooling.row, rows)
     return total / maths.segment_sum(weight, pooling.row, rows)
+
+
+def spread(tau: Any, kappa: Any, mean: Any) -> Any:
+    """Return sqrt(tau^2 + kappa^2 m^2): how far effects of mean m lie apart.
+
+    Parameters
+    ----------
+    tau, kappa, mean : array
+        Shapes that broadcast.
+    """
+    return (tau**2 + (kappa * mean) ** 2) ** 0.5

@@ -5,17 +5,19 @@ Everything goes through `mean` and `marginal`, so it agrees with the sampler by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaincinv, logsumexp, ndtr
 
 from bayesma import marginal
 from bayesma.coding import Predictor
 from bayesma.covariance import Blocks
 from bayesma.design import Design
 from bayesma.maths import NumPyMaths
-from bayesma.mean import VARIABLES, effect_mean, row_mean
+from bayesma.mean import VARIABLES, effect_mean, row_mean, spread
 from bayesma.spec import ModelSpec
 
 __all__ = ["group_effects", "log_likelihoods", "mean_at_rows", "prior_draws", "replicates"]
@@ -32,8 +34,15 @@ def prior_draws(plan: Design, size: int, rng: np.random.Generator) -> dict[str, 
         VARIABLES[name]: _prior_coefficients(plan.spec, name, plan.predictors[name], size, rng)
         for name in (*plan.spec.predictors, *(["tau"] if plan.varying_tau else []))
     }
-    for name in plan.tau_names:
-        draws[name] = plan.spec.priors["tau"].draw(rng, (size,))
+    for name, prior in plan.scalars.items():
+        draws[name] = plan.spec.priors[prior].draw(rng, (size,))
+    for name, (_, labels) in plan.vectors.items():
+        shape = (size, len(labels))
+        if name == "weight":
+            half = draws["nu"][:, None] / 2
+            draws[name] = rng.gamma(half, 1 / half, shape)
+        else:
+            draws[name] = plan.spec.priors["delay"].draw(rng, shape)
     return draws
 
 
@@ -57,29 +66,57 @@ def coefficients(plan: Design, draws: Draws) -> dict[str, Floats]:
 
 def mean_at_rows(plan: Design, draws: Draws) -> Floats:
     """Return the fixed part of each row's mean, shape (..., rows)."""
-    mean = effect_mean(coefficients(plan, draws), plan.points, plan.spec.family, MATHS)
+    mean = population_mean(plan, draws)
+    if plan.small_study is None:
+        return mean
+    return np.asarray(mean + draws["small_study"][..., None] * plan.small_study.values)
+
+
+def population_mean(plan: Design, draws: Draws) -> Floats:
+    """Return the mean of each row in a study of average size, shape (..., rows)."""
+    points = plan.points
+    if plan.latent is not None:
+        clock = plan.latent.filled(points.clock, draws["latent_delay"], MATHS)
+        points = replace(points, clock=clock)
+    mean = effect_mean(coefficients(plan, draws), points, plan.spec.family, MATHS)
     return np.asarray(row_mean(mean, plan.pooling, len(plan.effects), MATHS))
 
 
-def _scale(plan: Design, draws: Draws) -> Floats:
+def _scales(plan: Design, draws: Draws) -> list[Floats]:
+    """Return the loadings: one that the levels share, or one for each, innermost first."""
     enters = (~plan.pooled).astype(float)
+    if plan.kappa_names:
+        mean = population_mean(plan, draws)
+        pairs = zip(plan.tau_names[::-1], plan.kappa_names[::-1], strict=True)
+        return [
+            enters * spread(draws[tau][..., None], draws[kappa][..., None], mean)
+            for tau, kappa in pairs
+        ]
     if not plan.varying_tau:
-        return enters
-    return np.asarray(enters * np.exp(draws[VARIABLES["tau"]] @ plan.tau_matrix.T))
+        return [enters]
+    return [np.asarray(enters * np.exp(draws[VARIABLES["tau"]] @ plan.tau_matrix.T))]
 
 
 def _taus(plan: Design, draws: Draws) -> list[Floats]:
-    """Return the group standard deviations, innermost first, each of shape (..., 1)."""
-    found = [draws[name][..., None] for name in plan.tau_names[::-1]]
-    return found or [np.zeros(1)]
+    """Return each level's standard deviation, innermost first, shape (..., 1).
+
+    1 where the loadings hold it already.
+    """
+    if not plan.tau_names:
+        return [np.zeros(1)]
+    if plan.kappa_names:
+        return [np.ones(1) for _ in plan.tau_names]
+    return [draws[name][..., None] for name in plan.tau_names[::-1]]
 
 
-def _levels(plan: Design, draws: Draws) -> tuple[Floats, Floats, list[marginal.Level]]:
+def _levels(
+    plan: Design, draws: Draws, taus: Sequence[Floats]
+) -> tuple[Floats, list[Floats], list[marginal.Level]]:
     residual = plan.effects.y - mean_at_rows(plan, draws)
-    scale = np.broadcast_to(_scale(plan, draws), residual.shape)
+    scales = [np.broadcast_to(scale, residual.shape) for scale in _scales(plan, draws)]
     whitening = plan.effects.covariance.whitening()
-    found = marginal.levels(residual, scale, _taus(plan, draws), whitening, plan.groups, MATHS)
-    return residual, scale, found
+    found = marginal.levels(residual, scales, taus, whitening, plan.groups, MATHS)
+    return residual, scales, found
 
 
 def log_likelihoods(plan: Design, draws: Draws) -> tuple[Floats, Floats]:
@@ -94,33 +131,82 @@ def log_likelihoods(plan: Design, draws: Draws) -> tuple[Floats, Floats]:
     Returns
     -------
     by_group : ndarray, shape (..., groups)
-        log p(y in group), group effects integrated out.
+        log p(y in group), group effects integrated out, and a Student-t population's weights.
     by_row : ndarray, shape (..., rows)
         log p(y_i | the other rows of its group).
     """
-    residual, scale, found = _levels(plan, draws)
+    residual, scales, found = _levels(plan, draws, _taus(plan, draws))
     counts = np.bincount(plan.groups.outermost, minlength=len(plan.groups.labels[0]))
-    by_group = marginal.group_log_likelihood(found, counts, MATHS)
+    tops = [found[-1]]
+    log_weights = np.zeros(1)
+    if plan.spec.population == "student":
+        log_weights, precisions = _mixture(draws["nu"])
+        tops = [replace(found[-1], tau2=found[-1].tau2 / w[..., None]) for w in precisions]
     whitening = plan.effects.covariance.whitening()
-    by_row = marginal.row_log_likelihood(residual, scale, found, whitening, plan.groups, MATHS)
-    return np.asarray(by_group), by_row
+    rows = marginal.row_log_likelihoods(
+        residual, scales, found, tops, whitening, plan.groups, MATHS
+    )
+    if len(tops) == 1:
+        return np.asarray(marginal.group_log_likelihood(tops, counts, MATHS)), next(rows)
+    # p(y) is the mixture of p(y | w), and p(y without row i) that of p(y | w) / p(y_i | rest, w).
+    by_group = without = np.asarray(-np.inf)
+    for log_weight, top, by_row in zip(log_weights, tops, rows, strict=True):
+        given = log_weight + marginal.group_log_likelihood([top], counts, MATHS)
+        by_group = np.logaddexp(by_group, given)
+        without = np.logaddexp(without, given[..., plan.groups.outermost] - by_row)
+    return by_group, by_group[..., plan.groups.outermost] - without
+
+
+def _mixture(nu: Floats) -> tuple[Floats, list[Floats]]:
+    """Return log weights and precisions w of Student-t as a mixture of normals of sd tau / sqrt w.
+
+    w ~ Gamma(nu/2, nu/2) as the transform of a standard normal z, integrated by the trapezoidal
+    rule in z: the error falls like exp(-2 pi^2 s^2 / h^2) for an integrand of width s.
+    """
+    z = np.linspace(-8, 8, 41)
+    log_weights = -0.5 * z**2
+    half = nu / 2
+    # Far out in z a small nu underflows to 0, where the study's own effect would be infinite.
+    precisions = [np.maximum(gammaincinv(half, ndtr(at)) / half, 1e-300) for at in z]
+    return log_weights - logsumexp(log_weights), precisions
 
 
 def group_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> list[Floats]:
-    """Return exact draws of the group effects given y, innermost level first."""
-    _, _, found = _levels(plan, draws)
-    return marginal.conditional_draws(found, _taus(plan, draws), plan.groups, rng)
+    """Return exact draws of the group effects given y, innermost level first.
+
+    In the units of y; where heterogeneity goes with the mean, at the average loading of the
+    group's rows.
+    """
+    taus = _taus(plan, draws)
+    if "weight" in draws:
+        taus[-1] = taus[-1] / np.sqrt(draws["weight"])
+    _, scales, found = _levels(plan, draws, taus)
+    effects = marginal.conditional_draws(found, taus, plan.groups, rng)
+    if not plan.kappa_names:
+        return effects
+    index, averages = plan.groups.innermost, []
+    for depth, scale in enumerate(scales):
+        size = len(plan.groups.labels[-1 - depth])
+        total = MATHS.segment_sum(scale, index, size)
+        averages.append(total / np.bincount(index, minlength=size))
+        if depth < len(plan.groups.parent):
+            index = plan.groups.parent[depth][index]
+    return [effect * average for effect, average in zip(effects, averages, strict=True)]
 
 
 def replicates(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats:
     """Return replicated data y_rep of new groups and new animals, shape (..., rows)."""
     mean = mean_at_rows(plan, draws)
-    scale, index = _scale(plan, draws), plan.groups.innermost
+    scales, taus, index = _scales(plan, draws), _taus(plan, draws), plan.groups.innermost
     out = mean + _noise(plan.effects.covariance, mean.shape, rng)
-    for depth, name in enumerate(plan.tau_names[::-1]):
-        labels = plan.groups.labels[-1 - depth]
-        effect = draws[name][..., None] * rng.standard_normal((*mean.shape[:-1], len(labels)))
-        out = out + scale * effect[..., index]
+    for depth in range(len(plan.tau_names)):
+        size = len(plan.groups.labels[-1 - depth])
+        standard = rng.standard_normal((*mean.shape[:-1], size))
+        if depth == len(plan.tau_names) - 1 and "nu" in draws:
+            half = draws["nu"][..., None] / 2
+            standard = standard / np.sqrt(rng.gamma(half, 1 / half, standard.shape))
+        effect = taus[depth] * standard
+        out = out + scales[min(depth, len(scales) - 1)] * effect[..., index]
         if depth < len(plan.groups.parent):
             index = plan.groups.parent[depth][index]
     return np.asarray(out)

@@ -17,6 +17,7 @@ from bayesma.errors import SpecError, did_you_mean
 
 __all__ = [
     "REGISTRY",
+    "Gamma",
     "HalfCauchy",
     "HalfNormal",
     "LogNormal",
@@ -25,6 +26,7 @@ __all__ = [
     "StudentT",
     "Uniform",
     "from_dict",
+    "gamma",
     "half_cauchy",
     "half_normal",
     "log_normal",
@@ -47,7 +49,7 @@ class Prior:
                 raise SpecError(f"prior {self.name}: {key} = {value!r} is not a number")
             if not np.isfinite(value):
                 raise SpecError(f"prior {self}: {key} must be finite")
-            if key in {"sigma", "nu"} and value <= 0:
+            if key in {"sigma", "nu", "alpha", "beta"} and value <= 0:
                 raise SpecError(f"prior {self}: {key} must be positive")
 
     @property
@@ -153,6 +155,21 @@ class LogNormal(Prior):
 
 
 @dataclass(frozen=True)
+class Gamma(Prior):
+    """Gamma with shape `alpha` and rate `beta`: mean alpha / beta."""
+
+    alpha: float
+    beta: float
+    name: ClassVar[str] = "gamma"
+
+    def distribution(self) -> Any:
+        """Return the frozen SciPy distribution."""
+        from scipy import stats
+
+        return stats.gamma(self.alpha, scale=1 / self.beta)
+
+
+@dataclass(frozen=True)
 class Uniform(Prior):
     """Uniform between `lower` and `upper`."""
 
@@ -174,7 +191,8 @@ class Uniform(Prior):
 
 
 REGISTRY: dict[str, type[Prior]] = {
-    prior.name: prior for prior in (Normal, StudentT, HalfNormal, HalfCauchy, LogNormal, Uniform)
+    prior.name: prior
+    for prior in (Normal, StudentT, HalfNormal, HalfCauchy, LogNormal, Gamma, Uniform)
 }
 
 
@@ -221,6 +239,11 @@ def half_cauchy(sigma: float) -> HalfCauchy:
 def log_normal(mu: float, sigma: float) -> LogNormal:
     """Return a log-normal prior: exp of a Normal(`mu`, `sigma`)."""
     return LogNormal(mu, sigma)
+
+
+def gamma(alpha: float, beta: float) -> Gamma:
+    """Return a Gamma prior with shape `alpha` and rate `beta`."""
+    return Gamma(alpha, beta)
 
 
 def uniform(lower: float, upper: float) -> Uniform:

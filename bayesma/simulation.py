@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesma.clock import effect_clock
 from bayesma.decay import family
-from bayesma.design import Points, effect_clock
+from bayesma.design import Points
 from bayesma.errors import SpecError, did_you_mean
 from bayesma.maths import NumPyMaths
 from bayesma.mean import effect_mean

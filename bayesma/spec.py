@@ -18,18 +18,30 @@ __all__ = ["ModelSpec"]
 # What each choice may be today. A room that learns another adds it here.
 CHOICES: dict[str, tuple[str, ...]] = {
     "likelihood": ("normal",),
-    "population": ("normal",),
-    "heterogeneity": ("constant",),
+    "population": ("normal", "student"),
+    "heterogeneity": ("constant", "proportional"),
+    "missing_delay": ("drop", "latent"),
+    "small_study": ("none", "1/sqrt(n)"),
     "pooled_weights": ("precision", "equal"),
 }
 
 # Weakly informative for animal data (DESIGN section 3): real animal tables have tau 0.7 to 2.7
-# SMD; half-lives run from minutes to months.
+# SMD; half-lives run from minutes to months. A mean difference has no scale of its own, so MD and
+# NMD have no default.
+_STANDARDISED: dict[str, Prior] = {
+    "peak": p.Normal(0, 5),
+    "peak_contrast": p.Normal(0, 2.5),
+    "tau": p.HalfNormal(2),
+    "small_study": p.Normal(0, 1),
+}
 DEFAULT_PRIORS: dict[str, dict[str, Prior]] = {
-    "SMD": {
-        "peak": p.Normal(0, 5),
-        "peak_contrast": p.Normal(0, 2.5),
-        "tau": p.HalfNormal(2),
+    "SMD": _STANDARDISED,
+    "SMDH": _STANDARDISED,
+    "ROM": {
+        "peak": p.Normal(0, 1),
+        "peak_contrast": p.Normal(0, 0.5),
+        "tau": p.HalfNormal(0.5),
+        "small_study": p.Normal(0, 0.2),
     },
 }
 DECAY_PRIORS: dict[str, Prior] = {
@@ -38,9 +50,24 @@ DECAY_PRIORS: dict[str, Prior] = {
     "persistent": p.Normal(0, 1.5),
     "persistent_contrast": p.Normal(0, 1.5),
     "tau_contrast": p.Normal(0, 0.7),
+    # tau over effect: about 0.6 in ketamine's pooled results wherever there is an effect.
+    "kappa": p.HalfNormal(1),
+    # Juarez & Steel 2010, J. Bus. Econ. Stat. 28:52, section 3.
+    "nu": p.Gamma(2, 0.1),
 }
 PARAMETERS = ("peak", "half_life", "persistent", "tau")
-PRIOR_NAMES = tuple(f"{name}{kind}" for name in PARAMETERS for kind in ("", "_contrast"))
+# Numbers without a formula, each with the choice that brings it into the model.
+SCALARS: dict[str, tuple[str, str]] = {
+    "kappa": ("heterogeneity", "proportional"),
+    "nu": ("population", "student"),
+    "delay": ("missing_delay", "latent"),
+    "small_study": ("small_study", "1/sqrt(n)"),
+}
+POSITIVE = ("tau", "kappa", "nu", "delay")
+PRIOR_NAMES = (
+    *(f"{name}{kind}" for name in PARAMETERS for kind in ("", "_contrast")),
+    *SCALARS,
+)
 
 
 @dataclass(frozen=True)
@@ -65,17 +92,28 @@ class ModelSpec:
         Decay family.
     likelihood : {"normal"}
         y given theta.
-    population : {"normal"}
-        Distribution of study effects.
-    heterogeneity : {"constant"}
-        How tau goes with the mean.
+    population : {"normal", "student"}
+        Distribution of study effects: normal, or Student-t with `nu` degrees of freedom and
+        scale tau, which discounts studies far from the rest.
+    heterogeneity : {"constant", "proportional"}
+        Standard deviation of study effects: tau everywhere, or sqrt(tau^2 + kappa^2 m^2) where
+        the mean is m. Experiments within a study keep theirs.
+    missing_delay : {"drop", "latent"}
+        Rows without a delay: left out and counted; or kept, with one unknown delay for each
+        study (and decay cell) that does not report it, under the prior `delay` in days.
+    small_study : {"none", "1/sqrt(n)"}
+        Whether the effect may go with 1/sqrt(n), n the animals of both arms (Zwetsloot et al.
+        2017, eLife 6:e24260: against its standard error an SMD is skewed without any bias). The
+        term is centred: curves are those of a study of average 1/sqrt(n).
     pooled_weights : {"precision", "equal"}
         How a published pooled result averages its members.
     priors : mapping of str to Prior
         By parameter: `peak`, `half_life`, `persistent`, `tau` for the average over levels, and
         each with ``_contrast`` for the difference between any two levels of a factor (for a
         numeric covariate: the change over one of its standard deviations; for `tau`: on the
-        log). Those not given are filled in by measure when data are met, and frozen.
+        log). Further `kappa`, `nu`, `delay` (days; it has no default) and `small_study` (the
+        change over one standard deviation of 1/sqrt(n)). Those not given are filled in by
+        measure when data are met, and frozen.
 
     Raises
     ------
@@ -91,6 +129,8 @@ class ModelSpec:
     likelihood: str = "normal"
     population: str = "normal"
     heterogeneity: str = "constant"
+    missing_delay: str = "drop"
+    small_study: str = "none"
     pooled_weights: str = "precision"
     priors: Mapping[str, Prior] = field(default_factory=dict)
 
@@ -108,10 +148,31 @@ class ModelSpec:
                 raise SpecError(f"{name} = '{getattr(self, name)}': group effects belong to peak")
             if name != "peak" and not self.formula(name).intercept:
                 raise SpecError(f"{name} = '{getattr(self, name)}': it needs its intercept")
-        if not self.groups and (self.formula("tau").terms or "tau" in self.priors):
-            raise SpecError("tau needs group effects: add (1 | study) to peak")
+        self._check_heterogeneity()
+        if self.missing_delay == "latent" and not self.family.parameters:
+            raise SpecError(
+                f"missing_delay = 'latent': decay = '{self.decay}' uses no delay, so no row is "
+                "left out for want of one; drop it"
+            )
         _check_priors(self.priors)
         object.__setattr__(self, "priors", MappingProxyType(dict(self.priors)))
+
+    def _check_heterogeneity(self) -> None:
+        """Refuse what needs study effects where there are none, and two models of tau at once."""
+        if not self.groups:
+            if self.formula("tau").terms or "tau" in self.priors:
+                raise SpecError("tau needs group effects: add (1 | study) to peak")
+            for name in ("population", "heterogeneity"):
+                value = getattr(self, name)
+                if value != CHOICES[name][0]:
+                    raise SpecError(
+                        f"{name} = '{value}' needs group effects: add (1 | study) to peak"
+                    )
+        if self.heterogeneity == "proportional" and self.formula("tau").terms:
+            raise SpecError(
+                f"tau = '{self.tau}' and heterogeneity = 'proportional' both say how tau varies: "
+                "use one"
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle through the plain record (a mapping proxy does not pickle)."""
@@ -155,6 +216,12 @@ class ModelSpec:
         """
         used = [*self.predictors, *(["tau"] if self.groups else [])]
         needed = [f"{name}{kind}" for name in used for kind in ("", "_contrast")]
+        needed += [n for n, (choice, on) in SCALARS.items() if getattr(self, choice) == on]
+        if "delay" in needed and "delay" not in self.priors:
+            raise SpecError(
+                "missing_delay = 'latent' needs a prior of delay, in days, such as "
+                "priors={'delay': bm.priors.log_normal(-3, 1.5)}: what is plausible here"
+            )
         defaults = DECAY_PRIORS | DEFAULT_PRIORS.get(measure, {})
         missing = [name for name in needed if name not in self.priors and name not in defaults]
         if missing:
@@ -203,6 +270,6 @@ def _check_priors(priors: Mapping[str, Prior]) -> None:
                     f"prior of {name}: {prior}; only Normal(0, sigma) treats the "
                     "levels of a factor alike"
                 )
-        elif (name == "tau") != (prior.support[0] >= 0):
-            side = "live on the positive numbers" if name == "tau" else "live on all numbers"
+        elif (name in POSITIVE) != (prior.support[0] >= 0):
+            side = "live on the positive numbers" if name in POSITIVE else "live on all numbers"
             raise SpecError(f"prior of {name}: {prior} must {side}")

@@ -22,10 +22,14 @@ def prior_sample(plan: Design, settings: Settings, divergent: int = 0) -> xr.Dat
     """What `bayesma.bayes.sampler.sample` returns, drawn from the prior."""
     shape = settings.chains, settings.draws
     found = prior_draws(plan, shape[0] * shape[1], np.random.default_rng(settings.seed))
-    terms = {VARIABLES[name]: plan.predictors[name].terms for name in plan.predictors}
+    labels = {
+        VARIABLES[name]: (f"{VARIABLES[name]}_term", predictor.terms)
+        for name, predictor in plan.predictors.items()
+    } | plan.vectors
     arrays = {}
     for name, values in found.items():
-        extra = {f"{name}_term": np.array(terms[name], dtype=str)} if values.ndim > 1 else {}
+        dim, texts = labels.get(name, ("", ()))
+        extra = {dim: np.array(texts, dtype=str)} if dim else {}
         arrays[name] = xr.DataArray(
             values.reshape(*shape, *values.shape[1:]), extra, ("chain", "draw", *extra)
         )

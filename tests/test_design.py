@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bayesma.clock import effect_clock
 from bayesma.coding import AVERAGE
-from bayesma.design import design, effect_clock
+from bayesma.design import design
 from bayesma.effects import effect_sizes
 from bayesma.errors import SpecError, UnseenLevelError
 from bayesma.predictive import prior_draws

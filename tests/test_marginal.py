@@ -58,7 +58,15 @@ class Case:
     def levels(self):
         taus = [np.array([tau]) for tau in self.taus]
         whitening = self.V.whitening()
-        return marginal.levels(self.residual, self.scale, taus, whitening, self.groups, MATHS)
+        return marginal.levels(self.residual, [self.scale], taus, whitening, self.groups, MATHS)
+
+
+def rows_of(residual, scales, found, whitening, groups):
+    """The likelihood of each row given the others of its group."""
+    (rows,) = marginal.row_log_likelihoods(
+        residual, scales, found, found[-1:], whitening, groups, MATHS
+    )
+    return rows
 
 
 CASES = [
@@ -81,9 +89,7 @@ def test_the_group_likelihood_is_the_dense_multivariate_normal(seed, depth, rho)
 @pytest.mark.parametrize(("seed", "depth", "rho"), CASES)
 def test_the_row_likelihood_is_the_dense_conditional(seed, depth, rho):
     case = Case(seed, depth, rho)
-    found = marginal.row_log_likelihood(
-        case.residual, case.scale, case.levels(), case.V.whitening(), case.groups, MATHS
-    )
+    found = rows_of(case.residual, [case.scale], case.levels(), case.V.whitening(), case.groups)
     for i in range(case.n):
         rest = np.arange(case.n) != i
         across = np.linalg.solve(case.dense[np.ix_(rest, rest)], case.dense[rest, i])
@@ -100,7 +106,7 @@ def test_draws_of_the_effects_have_the_moments_of_the_dense_conditional(depth):
     residual = np.broadcast_to(case.residual, (draws, case.n))
     scale = np.broadcast_to(case.scale, (draws, case.n))
     taus = [np.full((draws, 1), tau) for tau in case.taus]
-    found = marginal.levels(residual, scale, taus, whitening, case.groups, MATHS)
+    found = marginal.levels(residual, [scale], taus, whitening, case.groups, MATHS)
     effects = marginal.conditional_draws(found, taus, case.groups, np.random.default_rng(3))
     assert [e.shape[1] for e in effects] == [z.shape[1] for z in case.loadings]
 
@@ -125,21 +131,19 @@ def test_many_draws_at_once_are_the_same_as_one_by_one():
     taus = [np.array([[0.7], [0.1]]), np.array([[1.3], [0.0]])]
     residual = np.stack([case.residual, 2 * case.residual])
     scale, whitening = np.stack([case.scale] * 2), case.V.whitening()
-    together = marginal.levels(residual, scale, taus, whitening, case.groups, MATHS)
+    together = marginal.levels(residual, [scale], taus, whitening, case.groups, MATHS)
     counts = np.bincount(case.outer)
     found = marginal.group_log_likelihood(together, counts, MATHS)
-    rows = marginal.row_log_likelihood(residual, scale, together, whitening, case.groups, MATHS)
+    rows = rows_of(residual, [scale], together, whitening, case.groups)
     for k in range(2):
         alone = marginal.levels(
-            residual[k], scale[k], [tau[k] for tau in taus], whitening, case.groups, MATHS
+            residual[k], [scale[k]], [tau[k] for tau in taus], whitening, case.groups, MATHS
         )
         # The same sums in the same order.
         np.testing.assert_array_equal(found[k], marginal.group_log_likelihood(alone, counts, MATHS))
         np.testing.assert_array_equal(
             rows[k],
-            marginal.row_log_likelihood(
-                residual[k], scale[k], alone, whitening, case.groups, MATHS
-            ),
+            rows_of(residual[k], [scale[k]], alone, whitening, case.groups),
         )
 
 
@@ -169,7 +173,7 @@ def integrated(plan, X, taus):
 
     def log_likelihood(beta):
         found = marginal.levels(
-            effects.y - X @ beta, np.ones(len(effects)), taus, whitening, plan.groups, MATHS
+            effects.y - X @ beta, [np.ones(len(effects))], taus, whitening, plan.groups, MATHS
         )
         return marginal.group_log_likelihood(found, counts, MATHS).sum()
 

@@ -16,6 +16,7 @@ EXAMPLES = [
     priors.half_normal(2),
     priors.half_cauchy(0.5),
     priors.log_normal(0.2, 0.7),
+    priors.gamma(2, 0.5),
     priors.uniform(-1, 3),
 ]
 
@@ -32,6 +33,7 @@ CLOSED = {
     "log_normal": lambda x, m, s: (
         math.exp(-0.5 * ((math.log(x) - m) / s) ** 2) / (x * s * math.sqrt(2 * math.pi))
     ),
+    "gamma": lambda x, a, b: b**a * x ** (a - 1) * math.exp(-b * x) / math.gamma(a),
     "uniform": lambda x, a, b: 1 / (b - a),
 }
 SUPPORT = {
@@ -40,6 +42,7 @@ SUPPORT = {
     "half_normal": (0, math.inf),
     "half_cauchy": (0, math.inf),
     "log_normal": (0, math.inf),
+    "gamma": (0, math.inf),
     "uniform": (-1, 3),
 }
 
@@ -80,7 +83,11 @@ def test_draws_repeat_with_the_seed_and_follow_the_distribution(prior):
 
 numbers = st.floats(-1e6, 1e6)
 scales = st.floats(1e-6, 1e6)
-PARTS = {"mu": numbers, "sigma": scales, "nu": scales, "lower": st.floats(-9, 0), "upper": scales}
+PARTS = {
+    **dict.fromkeys(("sigma", "nu", "alpha", "beta", "upper"), scales),
+    "mu": numbers,
+    "lower": st.floats(-9, 0),
+}
 any_prior = st.one_of(
     *(
         st.builds(kind, **{key: PARTS[key] for key in kind.__annotations__ if key != "name"})
@@ -113,7 +120,7 @@ def test_priors_print_as_people_write_them():
             {"normals": [0, 1]},
             r"no prior is named 'normals'; did you mean 'normal'\? known: normal",
         ),
-        ({"gamma": [1, 1]}, "no prior is named 'gamma'; known: normal, student_t, half_normal"),
+        ({"pareto": [1, 1]}, "no prior is named 'pareto'; known: normal, student_t, half_normal"),
         ({"normal": [0]}, r"prior normal = \[0\]: it takes the numbers \[mu, sigma\]"),
         ({"half_normal": [0, 1]}, r"it takes the numbers \[sigma\]"),
         ({"normal": ["0", 1]}, "prior normal: mu = '0' is not a number"),

@@ -156,12 +156,15 @@ def _dataset(plan: Design, variables: Mapping[str, tuple[Floats, str]]) -> xr.Da
 
 
 def _prior(plan: Design, prior: Mapping[str, Floats]) -> xr.Dataset:
-    terms = {VARIABLES[name]: plan.predictors[name].terms for name in plan.predictors}
+    labels = {
+        VARIABLES[name]: (f"{VARIABLES[name]}_term", predictor.terms)
+        for name, predictor in plan.predictors.items()
+    } | plan.vectors
     arrays = {}
     for name, values in prior.items():
-        extra = [f"{name}_term"] if values.ndim > 1 else []
-        coords = {f"{name}_term": np.array(terms[name], dtype=str)} if extra else {}
-        arrays[name] = xr.DataArray(values[None], dims=("chain", "draw", *extra), coords=coords)
+        dim, texts = labels.get(name, ("", ()))
+        coords = {dim: np.array(texts, dtype=str)} if dim else {}
+        arrays[name] = xr.DataArray(values[None], dims=("chain", "draw", *coords), coords=coords)
     size = len(next(iter(prior.values())))
     return xr.Dataset(arrays).assign_coords(chain=[0], draw=np.arange(size))
 
@@ -174,11 +177,22 @@ def _labelled(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
         "log2_half_life": "log2 of days",
         "logit_persistent": "logit of the share of the peak that does not fade",
         "log_tau_ratio": "log of tau relative to its average",
-    } | dict.fromkeys(plan.tau_names, f"standard deviation of group effects, {measure}")
+        "nu": "degrees of freedom of the Student-t study effects",
+        "weight": "precision of a study's effect relative to 1 / tau^2",
+        "latent_delay": "days",
+        "small_study": f"{measure} per standard deviation of 1/sqrt(n)",
+    } | dict.fromkeys(plan.tau_names, _tau_text(plan))
+    about |= dict.fromkeys(plan.kappa_names, "standard deviation of group effects over the mean")
     for name, text in about.items():
         if name in posterior:
             posterior[name].attrs["units"] = text
     return posterior
+
+
+def _tau_text(plan: Design) -> str:
+    where = " where the mean effect is 0" if plan.kappa_names else ""
+    what = "scale" if plan.spec.population == "student" else "standard deviation"
+    return f"{what} of group effects{where}, {plan.effects.measure}"
 
 
 def _provenance(plan: Design, settings: Settings) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from bayesma.covariance import Whitening
 from bayesma.design import Design, Points, design
 from bayesma.effects import Effects
 from bayesma.grouping import Groups
-from bayesma.mean import VARIABLES, effect_mean, row_mean
+from bayesma.mean import VARIABLES, effect_mean, row_mean, spread
 from bayesma.pooling import Pooling
 from bayesma.priors import Normal, Prior
 from bayesma.spec import ModelSpec
@@ -29,6 +30,7 @@ DISTRIBUTIONS: dict[str, Any] = {
     "half_normal": lambda name, p, **kw: pm.HalfNormal(name, p.sigma, **kw),
     "half_cauchy": lambda name, p, **kw: pm.HalfCauchy(name, p.sigma, **kw),
     "log_normal": lambda name, p, **kw: pm.LogNormal(name, p.mu, p.sigma, **kw),
+    "gamma": lambda name, p, **kw: pm.Gamma(name, alpha=p.alpha, beta=p.beta, **kw),
     "uniform": lambda name, p, **kw: pm.Uniform(name, p.lower, p.upper, **kw),
 }
 
@@ -59,10 +61,16 @@ def build_design(plan: Design) -> pm.Model:
     """Return the PyMC model of a design."""
     with pm.Model(coords=_coords(plan)) as model:
         coefficients = {name: _coefficients(plan, name) for name in plan.spec.predictors}
-        taus = [_random(name, plan.spec.priors["tau"]) for name in plan.tau_names[::-1]]
+        scalars = {
+            name: _random(name, plan.spec.priors[prior]) for name, prior in plan.scalars.items()
+        }
         mean = effect_mean(coefficients, _points(plan), plan.spec.family, MATHS)
         mean = row_mean(mean, _pooling(plan), len(plan.effects), MATHS)
-        _likelihood(plan, mean, taus, _scale(plan))
+        scales, taus = _heterogeneity(plan, mean, scalars)
+        if plan.small_study is not None:
+            size = pm.Data("small_study_size", plan.small_study.values, dims="row")
+            mean = mean + scalars["small_study"] * size
+        _likelihood(plan, mean, scales, taus)
     return model
 
 
@@ -75,6 +83,8 @@ def _coords(plan: Design) -> dict[str, Any]:
         coords["member"] = list(plan.frame["row_id"])
     for name in (*plan.spec.predictors, *(["tau"] if plan.varying_tau else [])):
         coords[f"{VARIABLES[name]}_term"] = list(plan.predictors[name].terms)
+    for dim, labels in plan.vectors.values():
+        coords[dim] = list(labels)
     return coords
 
 
@@ -109,13 +119,28 @@ def _coefficients(plan: Design, parameter: str) -> Any:
     return pm.Deterministic(name, pt.as_tensor(centre), dims=f"{name}_term")
 
 
-def _scale(plan: Design) -> Any:
-    """Return each row's tau relative to the average; 0 for pooled rows."""
+def _heterogeneity(
+    plan: Design, mean: Any, scalars: Mapping[str, Any]
+) -> tuple[list[Any], list[Any]]:
+    """Return the loadings and the levels' standard deviations, innermost first.
+
+    As `predictive` has them for draws: the loadings hold the standard deviations where they go
+    with the mean; a pooled row's loading is 0.
+    """
     enters = pm.Data("group_effect_enters", (~plan.pooled).astype(float), dims="row")
-    if not plan.varying_tau:
-        return enters
-    matrix = pm.Data("x_tau", plan.tau_matrix)
-    return enters * pt.exp(matrix @ _coefficients(plan, "tau"))
+    taus = [scalars[name] for name in plan.tau_names[::-1]] or [pt.as_tensor(0.0)]
+    scales = [enters]
+    if plan.kappa_names:
+        kappas = [scalars[name] for name in plan.kappa_names[::-1]]
+        scales = [enters * spread(t, k, mean) for t, k in zip(taus, kappas, strict=True)]
+        taus = [pt.as_tensor(1.0) for _ in taus]
+    elif plan.varying_tau:
+        matrix = pm.Data("x_tau", plan.tau_matrix)
+        scales = [enters * pt.exp(matrix @ _coefficients(plan, "tau"))]
+    if "weight" in plan.vectors:
+        half = scalars["nu"] / 2
+        taus[-1] = taus[-1] / pt.sqrt(pm.Gamma("weight", half, half, dims=plan.unit))
+    return scales, taus
 
 
 def _points(plan: Design) -> Points:
@@ -125,9 +150,13 @@ def _points(plan: Design) -> Points:
         name: pm.Data(f"x_{name}", matrix, dims=(dim, f"{VARIABLES[name]}_term"))
         for name, matrix in plan.points.matrices.items()
     }
+    clock = pm.Data("clock", plan.points.clock, dims=dim)
+    if plan.latent is not None:
+        unknown = _random("latent_delay", plan.spec.priors["delay"], dims="delay_of")
+        clock = plan.latent.filled(clock, unknown, MATHS)
     return Points(
         matrices,
-        pm.Data("clock", plan.points.clock, dims=dim),
+        clock,
         pm.Data("reference_delay", plan.points.reference, dims=dim),
     )
 
@@ -142,7 +171,7 @@ def _pooling(plan: Design) -> Pooling | None:
     )
 
 
-def _likelihood(plan: Design, mean: Any, taus: list[Any], scale: Any) -> None:
+def _likelihood(plan: Design, mean: Any, scales: list[Any], taus: list[Any]) -> None:
     """Add the marginal likelihood as one multivariate observation.
 
     `include` weighs the outermost groups: a group at 0 is left out, without a new compile.
@@ -152,21 +181,22 @@ def _likelihood(plan: Design, mean: Any, taus: list[Any], scale: Any) -> None:
     include = pm.Data("include", np.ones(len(counts)), dims=plan.unit)
 
     # PyMC substitutes values for random variables in the arguments only, never in a closure.
-    def log_density(value: Any, mu: Any, enters: Any, *spread: Any) -> Any:
-        spread = spread or (pt.as_tensor(0.0),)
-        found = marginal.levels(value - mu, enters, spread, whitening, groups, MATHS)
+    def log_density(value: Any, mu: Any, *heterogeneity: Any) -> Any:
+        loadings, spreads = heterogeneity[: len(scales)], heterogeneity[len(scales) :]
+        found = marginal.levels(value - mu, loadings, spreads, whitening, groups, MATHS)
         return pt.sum(include * marginal.group_log_likelihood(found, counts, MATHS))
 
     observed = pm.Data("y_observed", plan.effects.y, dims="row")
+    shapes = ["(n)"] * (1 + len(scales)) + ["(g)" if tau.ndim else "()" for tau in taus]
     pm.CustomDist(
         "y",
         mean,
-        scale,
+        *scales,
         *taus,
         logp=log_density,
         observed=observed,
         dims="row",
-        signature=",".join(["(n)", "(n)", *["()"] * len(taus)]) + "->(n)",
+        signature=",".join(shapes) + "->(n)",
     )
 
 

@@ -12,8 +12,9 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from bayesma.clock import cell_keys, effect_clock
 from bayesma.coding import AVERAGE, level_text
-from bayesma.design import Design, cell_keys, effect_clock
+from bayesma.design import Design
 from bayesma.diagnostics import cell_frames
 from bayesma.errors import ExtrapolationWarning, QueryError, UnseenLevelError, did_you_mean
 from bayesma.posterior import Fit

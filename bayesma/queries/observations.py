@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesma.clock import effect_clock
 from bayesma.coding import AVERAGE
-from bayesma.design import effect_clock
 from bayesma.posterior import Fit
 from bayesma.queries.grids import points_of
 
