@@ -39,6 +39,9 @@ class Maths(Protocol):
     def exp(self, x: Any) -> Any:
         """Return e^x."""
 
+    def logsumexp(self, x: Any) -> Any:
+        """Return log sum exp x over the last axis."""
+
     def where(self, condition: Any, x: Any, y: Any) -> Any:
         """Return x where the condition holds, else y."""
 

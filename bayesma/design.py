@@ -137,12 +137,7 @@ class Design:
     @property
     def vectors(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Posterior names of what is unknown one by one, to their dimension and its labels."""
-        found = {}
-        if self.spec.population == "student":
-            found["weight"] = (self.unit, self.groups.labels[0])
-        if self.latent is not None:
-            found["latent_delay"] = ("delay_of", self.latent.labels)
-        return found
+        return {} if self.latent is None else {"latent_delay": ("delay_of", self.latent.labels)}
 
     @property
     def varying_tau(self) -> bool:

@@ -142,6 +142,7 @@ def _half_life_problems(tree: xr.DataTree, plan: Design) -> list[str]:
     found = []
     for key, rows in cell_frames(plan).items():
         clock = effect_clock(rows)
+        clock = clock[np.isfinite(clock)]
         seen = clock[clock > 0]
         subject = f"after {' / '.join(key)}" if key else "over all rows"
         if len(np.unique(clock)) < 2:

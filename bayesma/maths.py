@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+from scipy.special import logsumexp
 
 __all__ = ["NumPyMaths"]
 
@@ -22,6 +23,11 @@ class NumPyMaths:
     log = staticmethod(np.log)
     log2 = staticmethod(np.log2)
     where = staticmethod(np.where)
+
+    @staticmethod
+    def logsumexp(x: ArrayLike) -> Floats:
+        """Return log sum exp x over the last axis."""
+        return np.asarray(logsumexp(x, axis=-1))
 
     @staticmethod
     def take(x: ArrayLike, index: NDArray[np.int64]) -> Floats:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincinv, logsumexp, ndtr
+from scipy.special import softmax
 
 from bayesma import marginal
 from bayesma.coding import Predictor
@@ -20,7 +20,14 @@ from bayesma.maths import NumPyMaths
 from bayesma.mean import VARIABLES, effect_mean, row_mean, spread
 from bayesma.spec import ModelSpec
 
-__all__ = ["group_effects", "log_likelihoods", "mean_at_rows", "prior_draws", "replicates"]
+__all__ = [
+    "group_effects",
+    "group_precisions",
+    "log_likelihoods",
+    "mean_at_rows",
+    "prior_draws",
+    "replicates",
+]
 
 Floats = NDArray[np.float64]
 Draws = Mapping[str, Floats]
@@ -37,12 +44,7 @@ def prior_draws(plan: Design, size: int, rng: np.random.Generator) -> dict[str, 
     for name, prior in plan.scalars.items():
         draws[name] = plan.spec.priors[prior].draw(rng, (size,))
     for name, (_, labels) in plan.vectors.items():
-        shape = (size, len(labels))
-        if name == "weight":
-            half = draws["nu"][:, None] / 2
-            draws[name] = rng.gamma(half, 1 / half, shape)
-        else:
-            draws[name] = plan.spec.priors["delay"].draw(rng, shape)
+        draws[name] = plan.spec.priors["delay"].draw(rng, (size, len(labels)))
     return draws
 
 
@@ -137,38 +139,64 @@ def log_likelihoods(plan: Design, draws: Draws) -> tuple[Floats, Floats]:
     """
     residual, scales, found = _levels(plan, draws, _taus(plan, draws))
     counts = np.bincount(plan.groups.outermost, minlength=len(plan.groups.labels[0]))
-    tops = [found[-1]]
-    log_weights = np.zeros(1)
-    if plan.spec.population == "student":
-        log_weights, precisions = _mixture(draws["nu"])
-        tops = [replace(found[-1], tau2=found[-1].tau2 / w[..., None]) for w in precisions]
     whitening = plan.effects.covariance.whitening()
+    student = plan.spec.population == "student"
+    log_w, log_weights = _mixture(draws) if student else (np.zeros((1, 1)), np.zeros((1, 1)))
+    tops = _given(found[-1], log_w)
     rows = marginal.row_log_likelihoods(
         residual, scales, found, tops, whitening, plan.groups, MATHS
     )
-    if len(tops) == 1:
+    if not student:
         return np.asarray(marginal.group_log_likelihood(tops, counts, MATHS)), next(rows)
     # p(y) is the mixture of p(y | w), and p(y without row i) that of p(y | w) / p(y_i | rest, w).
     by_group = without = np.asarray(-np.inf)
     for log_weight, top, by_row in zip(log_weights, tops, rows, strict=True):
-        given = log_weight + marginal.group_log_likelihood([top], counts, MATHS)
+        given = log_weight[..., None] + marginal.group_log_likelihood([top], counts, MATHS)
         by_group = np.logaddexp(by_group, given)
         without = np.logaddexp(without, given[..., plan.groups.outermost] - by_row)
     return by_group, by_group[..., plan.groups.outermost] - without
 
 
-def _mixture(nu: Floats) -> tuple[Floats, list[Floats]]:
-    """Return log weights and precisions w of Student-t as a mixture of normals of sd tau / sqrt w.
+def _mixture(draws: Draws) -> tuple[Floats, Floats]:
+    """Return the nodes of log w and their log weights, shape (nodes, ...)."""
+    log_w, log_weights = marginal.mixture(draws["nu"][..., None], MATHS)
+    return np.moveaxis(log_w, -1, 0), np.moveaxis(log_weights, -1, 0)
 
-    w ~ Gamma(nu/2, nu/2) as the transform of a standard normal z, integrated by the trapezoidal
-    rule in z: the error falls like exp(-2 pi^2 s^2 / h^2) for an integrand of width s.
+
+def _given(top: marginal.Level, log_w: Floats) -> list[marginal.Level]:
+    """Return the outermost level given each precision of its effects."""
+    return [replace(top, tau2=top.tau2 * np.exp(-node)[..., None]) for node in log_w]
+
+
+def group_precisions(plan: Design, draws: Draws) -> tuple[Floats, Floats]:
+    """Return what y says of the precision w of each outermost group's Student-t effect.
+
+    Returns
+    -------
+    log_w : ndarray, shape (nodes, ...)
+        Nodes, as `marginal.mixture` has them.
+    share : ndarray, shape (nodes, ..., groups)
+        Probability of each given y and the parameters: E(w | y) is 1 where a normal population
+        would do, and small where the group is discounted.
     """
-    z = np.linspace(-8, 8, 41)
-    log_weights = -0.5 * z**2
-    half = nu / 2
-    # Far out in z a small nu underflows to 0, where the study's own effect would be infinite.
-    precisions = [np.maximum(gammaincinv(half, ndtr(at)) / half, 1e-300) for at in z]
-    return log_weights - logsumexp(log_weights), precisions
+    _, _, found = _levels(plan, draws, _taus(plan, draws))
+    counts = np.bincount(plan.groups.outermost, minlength=len(plan.groups.labels[0]))
+    log_w, log_weights = _mixture(draws)
+    given = [
+        marginal.group_log_likelihood([top], counts, MATHS) for top in _given(found[-1], log_w)
+    ]
+    return log_w, np.asarray(softmax(np.stack(given) + log_weights[..., None], axis=0))
+
+
+def _drawn_precisions(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats:
+    """Return draws of w given y and the parameters, shape (..., groups)."""
+    log_w, share = group_precisions(plan, draws)
+    below = share.cumsum(axis=0) < rng.random(share.shape[1:])
+    node = below.sum(axis=0).clip(max=len(log_w) - 1)
+    drawn = np.take_along_axis(log_w[..., None], node[None], axis=0)[0]
+    # Even within a step: the nodes stand close against the width of the density.
+    step = (log_w[1] - log_w[0])[..., None]
+    return np.asarray(np.exp(drawn + step * (rng.random(drawn.shape) - 0.5)))
 
 
 def group_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> list[Floats]:
@@ -178,8 +206,8 @@ def group_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> list[
     group's rows.
     """
     taus = _taus(plan, draws)
-    if "weight" in draws:
-        taus[-1] = taus[-1] / np.sqrt(draws["weight"])
+    if "nu" in draws:
+        taus[-1] = taus[-1] / np.sqrt(_drawn_precisions(plan, draws, rng))
     _, scales, found = _levels(plan, draws, taus)
     effects = marginal.conditional_draws(found, taus, plan.groups, rng)
     if not plan.kappa_names:

@@ -178,7 +178,6 @@ def _labelled(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
         "logit_persistent": "logit of the share of the peak that does not fade",
         "log_tau_ratio": "log of tau relative to its average",
         "nu": "degrees of freedom of the Student-t study effects",
-        "weight": "precision of a study's effect relative to 1 / tau^2",
         "latent_delay": "days",
         "small_study": f"{measure} per standard deviation of 1/sqrt(n)",
     } | dict.fromkeys(plan.tau_names, _tau_text(plan))

@@ -19,6 +19,11 @@ class PyTensorMaths:
     where = staticmethod(pt.switch)
 
     @staticmethod
+    def logsumexp(x: Any) -> Any:
+        """Return log sum exp x over the last axis."""
+        return pt.logsumexp(x, axis=-1)
+
+    @staticmethod
     def take(x: Any, index: Any) -> Any:
         """Return x[index]."""
         return pt.as_tensor(x)[index]

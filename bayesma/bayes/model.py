@@ -70,7 +70,7 @@ def build_design(plan: Design) -> pm.Model:
         if plan.small_study is not None:
             size = pm.Data("small_study_size", plan.small_study.values, dims="row")
             mean = mean + scalars["small_study"] * size
-        _likelihood(plan, mean, scales, taus)
+        _likelihood(plan, mean, scales, taus, scalars.get("nu"))
     return model
 
 
@@ -137,9 +137,6 @@ def _heterogeneity(
     elif plan.varying_tau:
         matrix = pm.Data("x_tau", plan.tau_matrix)
         scales = [enters * pt.exp(matrix @ _coefficients(plan, "tau"))]
-    if "weight" in plan.vectors:
-        half = scalars["nu"] / 2
-        taus[-1] = taus[-1] / pt.sqrt(pm.Gamma("weight", half, half, dims=plan.unit))
     return scales, taus
 
 
@@ -171,7 +168,9 @@ def _pooling(plan: Design) -> Pooling | None:
     )
 
 
-def _likelihood(plan: Design, mean: Any, scales: list[Any], taus: list[Any]) -> None:
+def _likelihood(
+    plan: Design, mean: Any, scales: list[Any], taus: list[Any], nu: Any | None
+) -> None:
     """Add the marginal likelihood as one multivariate observation.
 
     `include` weighs the outermost groups: a group at 0 is left out, without a new compile.
@@ -183,16 +182,24 @@ def _likelihood(plan: Design, mean: Any, scales: list[Any], taus: list[Any]) -> 
     # PyMC substitutes values for random variables in the arguments only, never in a closure.
     def log_density(value: Any, mu: Any, *heterogeneity: Any) -> Any:
         loadings, spreads = heterogeneity[: len(scales)], heterogeneity[len(scales) :]
-        found = marginal.levels(value - mu, loadings, spreads, whitening, groups, MATHS)
-        return pt.sum(include * marginal.group_log_likelihood(found, counts, MATHS))
+        levels = spreads[: len(taus)]
+        # Vectors of one, so that draws and symbols have the same axes.
+        found = marginal.levels(
+            value - mu, loadings, [tau[None] for tau in levels], whitening, groups, MATHS
+        )
+        if nu is None:
+            by_group = marginal.group_log_likelihood(found, counts, MATHS)
+        else:
+            by_group = marginal.student_log_likelihood(found, counts, spreads[-1][None], MATHS)
+        return pt.sum(include * by_group)
 
     observed = pm.Data("y_observed", plan.effects.y, dims="row")
-    shapes = ["(n)"] * (1 + len(scales)) + ["(g)" if tau.ndim else "()" for tau in taus]
+    arguments = [*scales, *taus, *([] if nu is None else [nu])]
+    shapes = ["(n)"] * (1 + len(scales)) + ["()"] * (len(arguments) - len(scales))
     pm.CustomDist(
         "y",
         mean,
-        *scales,
-        *taus,
+        *arguments,
         logp=log_density,
         observed=observed,
         dims="row",

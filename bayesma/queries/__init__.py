@@ -1,10 +1,11 @@
 """Questions to a fit: Fit + grid -> labelled draws. Imports no sampler."""
 
 from bayesma.queries.contrasts import contrast
-from bayesma.queries.curves import decay_curve, study_effects
+from bayesma.queries.curves import decay_curve
 from bayesma.queries.fading import half_life, time_to_loss
 from bayesma.queries.grids import days, grid, hours
 from bayesma.queries.observations import study_points
+from bayesma.queries.studies import small_study_effect, study_effects, study_weights
 from bayesma.queries.summaries import summary
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "grid",
     "half_life",
     "hours",
+    "small_study_effect",
     "study_effects",
     "study_points",
+    "study_weights",
     "summary",
     "time_to_loss",
 ]

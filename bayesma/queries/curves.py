@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,12 @@ from bayesma.coding import AVERAGE
 from bayesma.design import Points
 from bayesma.errors import QueryError
 from bayesma.maths import NumPyMaths
-from bayesma.mean import VARIABLES, effect_mean
+from bayesma.mean import VARIABLES, effect_mean, spread
 from bayesma.posterior import Fit
-from bayesma.predictive import group_effects
 from bayesma.queries.grids import points_of, warn_outside
+from bayesma.queries.studies import small_study_sentence
 
-__all__ = ["Study", "decay_curve", "draws_of", "effect_at", "labelled", "study_effects"]
+__all__ = ["Study", "decay_curve", "draws_of", "effect_at", "labelled"]
 
 Floats = NDArray[np.float64]
 Study = Literal["average", "new"]
@@ -62,7 +62,7 @@ def decay_curve(
     frame = points_of(at)
     effect = effect_at(fit, frame)
     if study == "new":
-        effect = effect + _new_study(fit, frame, seed)
+        effect = effect + _new_study(fit, frame, effect, seed)
         who = "true effect in one experiment of a new study"
     elif study == "average":
         who = "population mean effect"
@@ -96,7 +96,8 @@ def draws_of(fit: Fit) -> dict[str, Floats]:
     return {n: fit.posterior[VARIABLES[n]].values for n in fit.design.spec.predictors}
 
 
-def _new_study(fit: Fit, frame: pd.DataFrame, seed: int | None) -> Floats:
+def _new_study(fit: Fit, frame: pd.DataFrame, mean: Floats, seed: int | None) -> Floats:
+    """Return the group effects of one new study, the same in every point of a draw."""
     plan = fit.design
     if not plan.tau_names:
         raise QueryError(
@@ -106,9 +107,15 @@ def _new_study(fit: Fit, frame: pd.DataFrame, seed: int | None) -> Floats:
     if seed is None:
         raise QueryError("study='new' draws at random: give a seed")
     rng = np.random.default_rng(seed)
-    variance = sum(fit.posterior[name].values ** 2 for name in plan.tau_names)
-    deviation = np.sqrt(variance) * rng.standard_normal(np.shape(variance))
-    out = np.asarray(deviation)[..., None]
+    draws = {name: fit.posterior[name].values[..., None] for name in plan.scalars}
+    out = np.zeros_like(mean)
+    for depth, tau in enumerate(plan.tau_names):
+        standard = rng.standard_normal(draws[tau].shape)
+        if depth == 0 and "nu" in draws:
+            half = draws["nu"] / 2
+            standard = standard / np.sqrt(rng.gamma(half, 1 / half))
+        kappa = draws[plan.kappa_names[depth]] if plan.kappa_names else 0.0
+        out = out + spread(draws[tau], kappa, mean) * standard
     if not plan.varying_tau:
         return out
     ratio = fit.posterior[VARIABLES["tau"]].values @ plan.predictors["tau"].matrix(frame).T
@@ -131,6 +138,8 @@ def labelled(fit: Fit, values: Floats, at: xr.Dataset, name: str, estimand: str)
         "units": fit.design.effects.measure,
         "kind": "effect",
     }
+    if fit.design.small_study is not None:
+        out.attrs["small_study"] = small_study_sentence(fit)
     return out
 
 
@@ -141,45 +150,3 @@ def _averaged(at: xr.Dataset) -> str:
         if values.dtype.kind == "U" and (values == AVERAGE).all()
     ]
     return f", averaged over {', '.join(names)} as in the data" if names else ""
-
-
-def study_effects(fit: Fit, *, seed: int) -> xr.DataArray:
-    """Return how far each study lies from its mean: exact draws given the parameters and data.
-
-    Parameters
-    ----------
-    fit : Fit
-    seed : int
-
-    Returns
-    -------
-    xarray.DataArray
-        Dims chain, draw and the outermost grouping column, labelled; effect measure units.
-
-    Raises
-    ------
-    QueryError
-        If the model has no group effects.
-    """
-    plan = fit.design
-    if not plan.tau_names:
-        raise QueryError("this model has no group effects: add (1 | study) to peak")
-    values: dict[str, Any] = {str(n): a.values for n, a in fit.posterior.data_vars.items()}
-    effects = group_effects(plan, values, np.random.default_rng(seed))[-1]
-    out = xr.DataArray(
-        effects,
-        dims=("chain", "draw", plan.unit),
-        coords={
-            "chain": fit.posterior["chain"].values,
-            "draw": fit.posterior["draw"].values,
-            plan.unit: np.array(plan.groups.labels[0], dtype=str),
-        },
-        name="study_effect",
-    )
-    out.attrs = {
-        "estimand": f"deviation of each {plan.unit} from its mean",
-        "kind": "effect",
-        "measure": plan.effects.measure,
-        "units": plan.effects.measure,
-    }
-    return out

@@ -172,7 +172,8 @@ def point_dataset(plan: Design, frame: pd.DataFrame) -> xr.Dataset:
 def delay_range(plan: Design) -> Mapping[tuple[str, ...], tuple[float, float]]:
     """Return the smallest and largest delay of each decay cell, in days."""
     clocks = {key: effect_clock(rows) for key, rows in cell_frames(plan).items()}
-    return {key: (float(clock.min()), float(clock.max())) for key, clock in clocks.items()}
+    # A row without a delay, where delays may be unknown, has none to show.
+    return {k: (float(np.nanmin(clock)), float(np.nanmax(clock))) for k, clock in clocks.items()}
 
 
 def _beyond(plan: Design, frame: pd.DataFrame) -> NDArray[np.bool_]:

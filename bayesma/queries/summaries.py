@@ -69,8 +69,9 @@ def summary(
             median=middle,
             ci_low=low,
             ci_high=high,
-            p_positive=_share(values > 0, values),
         )
+        if draws.attrs.get("kind") != "weight":
+            table["p_positive"] = _share(values > 0, values)
     if rope is not None:
         if not rope[0] < rope[1]:
             raise QueryError(f"rope = {rope}: give it as (lower, upper)")
