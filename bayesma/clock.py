@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesma.coding import level_text
+from bayesma.coders import level_text
 from bayesma.decay import Decay, Maths
 from bayesma.errors import SpecError
 

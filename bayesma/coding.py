@@ -10,75 +10,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesma.errors import SpecError, UnseenLevelError, did_you_mean
+from bayesma.coders import Centred, Coder, coder_of, factor_name
+from bayesma.errors import SpecError, did_you_mean
 from bayesma.formulas import Formula
 
-__all__ = ["AVERAGE", "Coder", "Predictor", "code", "level_text"]
+__all__ = ["Predictor", "code"]
 
 Floats = NDArray[np.float64]
-
-# The level that a grid gives a covariate it was not asked about.
-AVERAGE = "(average)"
-
-
-@dataclass(frozen=True)
-class Coder:
-    """One factor or numeric expression, with what coding it again needs.
-
-    Attributes
-    ----------
-    expression : str
-        Column or call.
-    levels : tuple of str
-        Levels in order; empty for a numeric expression.
-    weights : ndarray, shape (levels,)
-        Share of the training rows at each level, which codes `AVERAGE`.
-    centre, scale : float
-        Mean and standard deviation of a numeric expression over the training rows.
-    source : pandas.DataFrame
-        Training columns of a call, so that stateful transforms repeat themselves.
-    """
-
-    expression: str
-    levels: tuple[str, ...] = ()
-    weights: Floats | None = None
-    centre: float = 0.0
-    scale: float = 1.0
-    source: pd.DataFrame | None = None
-
-    @property
-    def name(self) -> str:
-        """The column of a factor, without ``C()``."""
-        return _factor_name(self.expression)
-
-    def columns(self, frame: pd.DataFrame) -> Floats:
-        """Return the coded columns, shape (rows, levels) or (rows, 1)."""
-        if not self.levels:
-            return (self._numeric(frame) - self.centre)[:, None]
-        return np.array([self._indicator(self.name, cell) for cell in frame[self.name]]).reshape(
-            len(frame), len(self.levels)
-        )
-
-    def _indicator(self, name: str, cell: Any) -> Floats:
-        text = level_text(cell)
-        if text == AVERAGE and self.weights is not None:
-            return self.weights
-        if text not in self.levels:
-            raise UnseenLevelError(
-                f"{name} = '{text}' is not in the data; {did_you_mean(text, self.levels)}"
-            )
-        return np.asarray(np.array(self.levels) == text, dtype=float)
-
-    def _numeric(self, frame: pd.DataFrame) -> Floats:
-        if self.source is None:
-            return frame[self.expression].to_numpy(dtype=float)
-        return _evaluate(self.expression, self.source, frame)
+AnyCoder = Coder | Centred
 
 
 @dataclass(frozen=True)
@@ -103,7 +47,7 @@ class Predictor:
     terms: tuple[str, ...]
     average_basis: Floats
     contrast_basis: Floats
-    products: tuple[tuple[Coder, ...], ...]
+    products: tuple[tuple[AnyCoder, ...], ...]
 
     def matrix(self, frame: pd.DataFrame) -> Floats:
         """Return the design matrix, shape (rows, terms).
@@ -117,7 +61,7 @@ class Predictor:
         return np.hstack(parts) if parts else np.zeros((len(frame), 0))
 
     @property
-    def coders(self) -> Mapping[str, Coder]:
+    def coders(self) -> Mapping[str, AnyCoder]:
         """The coders by expression."""
         return {coder.expression: coder for product in self.products for coder in product}
 
@@ -144,7 +88,7 @@ def code(formula: Formula, frame: pd.DataFrame, parameter: str) -> Predictor:
         raise SpecError(
             f"{parameter} = '{formula.text}': no column '{name}'; {did_you_mean(name, known)}"
         )
-    coders = {e: _coder(e, frame, formula, parameter) for term in formula.terms for e in term}
+    coders = {e: coder_of(e, frame, formula, parameter) for term in formula.terms for e in term}
     present = {frozenset(term) for term in formula.terms}
     blocks = [_Block.intercept()] if formula.intercept else []
     for term in formula.terms:
@@ -166,7 +110,7 @@ class _Block:
     labels: tuple[str, ...]
     average: Floats
     contrast: Floats
-    coders: tuple[Coder, ...]
+    coders: tuple[AnyCoder, ...]
 
     @classmethod
     def intercept(cls) -> _Block:
@@ -175,7 +119,7 @@ class _Block:
 
     @classmethod
     def of(
-        cls, term: tuple[str, ...], coders: Mapping[str, Coder], present: set[frozenset[str]]
+        cls, term: tuple[str, ...], coders: Mapping[str, AnyCoder], present: set[frozenset[str]]
     ) -> _Block:
         """Return the block of a term.
 
@@ -201,12 +145,12 @@ class _Block:
         return cls(labels, average, contrast, parts)
 
 
-def _every_level(coder: Coder, means: bool) -> Floats:
+def _every_level(coder: AnyCoder, means: bool) -> Floats:
     """Return the identity: one coefficient per level, as a mean or as a deviation."""
     return np.eye(len(coder.levels)) / (1 if means else np.sqrt(2))
 
 
-def _contrasts(coder: Coder) -> Floats:
+def _contrasts(coder: AnyCoder) -> Floats:
     """Return contrasts with unit-variance prior differences, shape (columns, contrasts)."""
     if not coder.levels:
         return np.array([[1 / coder.scale]])
@@ -221,10 +165,10 @@ def _contrasts(coder: Coder) -> Floats:
     return np.asarray(helmert / np.sqrt(2))
 
 
-def _labels(coder: Coder) -> list[str]:
+def _labels(coder: AnyCoder) -> list[str]:
     if not coder.levels:
         return [coder.expression]
-    return [f"{_factor_name(coder.expression)}[{level}]" for level in coder.levels]
+    return [f"{factor_name(coder.expression)}[{level}]" for level in coder.levels]
 
 
 def _product(parts: list[Floats], rows: int) -> Floats:
@@ -243,73 +187,3 @@ def _diagonal(blocks: list[Floats]) -> Floats:
         out[row : row + block.shape[0], col : col + block.shape[1]] = block
         row, col = row + block.shape[0], col + block.shape[1]
     return out
-
-
-def _factor_name(expression: str) -> str:
-    return expression[2:-1] if expression.startswith("C(") else expression
-
-
-def level_text(cell: Any) -> str:
-    """Return a cell as the text of a level: 10.0 and "10" are one level."""
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
-
-
-def _coder(expression: str, frame: pd.DataFrame, formula: Formula, parameter: str) -> Coder:
-    name = _factor_name(expression)
-    if name in frame and (name != expression or not pd.api.types.is_numeric_dtype(frame[name])):
-        return _factor(expression, frame[name], parameter)
-    centred = formula.intercept
-    if expression in frame:
-        values, source = frame[expression].to_numpy(dtype=float), None
-    else:
-        source = frame[sorted(formula.variables & set(frame))]
-        values = _evaluate(expression, source, source)
-    if not np.isfinite(values).all():
-        raise SpecError(
-            f"{parameter}: {expression} is not finite in {int((~np.isfinite(values)).sum())} "
-            "rows; leave them out or transform otherwise"
-        )
-    spread = float(values.std())
-    if np.ptp(values) == 0:  # the spread of equal values is not always exactly 0
-        raise SpecError(
-            f"{parameter}: {expression} has one value ({values[0]:g}) in these rows; "
-            "drop it from the formula"
-        )
-    return Coder(
-        expression, centre=float(values.mean()) if centred else 0.0, scale=spread, source=source
-    )
-
-
-def _factor(expression: str, cells: pd.Series[Any], parameter: str) -> Coder:
-    if cells.isna().any():
-        raise SpecError(
-            f"{parameter}: factor {_factor_name(expression)} is missing in "
-            f"{int(cells.isna().sum())} rows; fill it in or leave the rows out"
-        )
-    texts = [level_text(cell) for cell in cells]
-    levels = tuple(sorted(set(texts)))
-    if len(levels) < 2:
-        raise SpecError(
-            f"{parameter}: factor {_factor_name(expression)} has one level "
-            f"('{levels[0]}') in these rows; drop it from the formula"
-        )
-    counts = np.array([texts.count(level) for level in levels], dtype=float)
-    return Coder(expression, levels, counts / counts.sum())
-
-
-def _evaluate(expression: str, training: pd.DataFrame, frame: pd.DataFrame) -> Floats:
-    """Return a numeric call evaluated on new rows, with the state of the training rows."""
-    from formulae import design_matrices
-
-    functions = {"log": np.log, "log2": np.log2, "log10": np.log10, "exp": np.exp, "sqrt": np.sqrt}
-    try:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            common = design_matrices(
-                f"0 + {expression}", training, na_action="error", extra_namespace=functions
-            ).common
-            columns = np.asarray(common.evaluate_new_data(frame))
-    except (KeyError, NameError, TypeError, ValueError) as error:
-        raise SpecError(f"'{expression}' cannot be evaluated ({error})") from error
-    if columns.ndim != 2 or columns.shape[1] != 1:
-        raise SpecError(f"'{expression}' gives {columns.shape[-1]} columns; use one, or C(column)")
-    return columns[:, 0].astype(float)

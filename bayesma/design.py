@@ -17,7 +17,8 @@ from bayesma.clock import (
     latent_delays,
     reference_delays,
 )
-from bayesma.coding import AVERAGE, Predictor, code
+from bayesma.coders import AVERAGE
+from bayesma.coding import Predictor, code
 from bayesma.effects import Effects
 from bayesma.errors import SpecError, UnseenLevelError
 from bayesma.grouping import Groups, check_blocks, grouped

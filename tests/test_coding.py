@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesma.coding import AVERAGE, code
+from bayesma.coders import AVERAGE
+from bayesma.coding import code
 from bayesma.errors import SpecError, UnseenLevelError
 from bayesma.formulas import parse
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bayesma.clock import effect_clock
-from bayesma.coding import AVERAGE
+from bayesma.coders import AVERAGE
 from bayesma.design import design
 from bayesma.effects import effect_sizes
 from bayesma.errors import SpecError, UnseenLevelError

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import bayesma as bm
-from bayesma.coding import AVERAGE
+from bayesma.coders import AVERAGE
 from bayesma.design import design
 from bayesma.effects import effect_sizes
 from bayesma.errors import ExtrapolationWarning, QueryError, UnseenLevelError

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesma.coding import AVERAGE
+from bayesma.coders import AVERAGE
 from bayesma.design import Points
 from bayesma.errors import QueryError
 from bayesma.maths import NumPyMaths

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesma.clock import cell_keys, effect_clock
-from bayesma.coding import AVERAGE, level_text
+from bayesma.coders import AVERAGE, Centred, Coder, level_text
 from bayesma.design import Design
 from bayesma.diagnostics import cell_frames
 from bayesma.errors import ExtrapolationWarning, QueryError, UnseenLevelError, did_you_mean
@@ -108,9 +108,13 @@ def _usual(plan: Design, name: str) -> Any:
         for coder in p.coders.values()
         if coder.levels
     }
-    if pd.api.types.is_numeric_dtype(plan.frame[name]) and f"C({name})" not in factors:
-        return float(plan.frame[name].mean())
-    return AVERAGE
+    if not pd.api.types.is_numeric_dtype(plan.frame[name]) or f"C({name})" in factors:
+        return AVERAGE
+    coders = [coder for p in plan.predictors.values() for coder in p.coders.values()]
+    # What is only ever compared within its cell stands at the mean of each cell.
+    if not any(name in c.numbers for c in coders if isinstance(c, Coder)):
+        return AVERAGE
+    return float(plan.frame[name].mean())
 
 
 def _values(value: Any) -> list[Any]:
@@ -133,16 +137,22 @@ def _checked(plan: Design, name: str, values: list[Any]) -> list[Any]:
     """Return the levels of a factor as texts, or numbers; refuse what the model does not know."""
     coders = [coder for p in plan.predictors.values() for coder in p.coders.values()]
     levels = next((c.levels for c in coders if c.levels and c.name == name), ())
+    cells = [c.cell_levels(name) for c in coders if isinstance(c, Centred)]
+    if not levels and any(cells):
+        return [_known(name, level_text(value), max(cells, key=len)) for value in values]
     if levels:
-        texts = [level_text(value) for value in values]
-        for text in texts:
-            if text not in (*levels, AVERAGE):
-                raise UnseenLevelError(
-                    f"{name} = '{text}' is not in the data; {did_you_mean(text, levels)}"
-                )
+        texts = [_known(name, level_text(value), levels) for value in values]
         if any(c.expression == name for c in coders if c.levels):
             return texts
     return [_number(name, value) for value in values]
+
+
+def _known(name: str, text: str, levels: Sequence[str]) -> str:
+    if text not in (*levels, AVERAGE):
+        raise UnseenLevelError(
+            f"{name} = '{text}' is not in the data; {did_you_mean(text, levels)}"
+        )
+    return text
 
 
 def _number(name: str, value: Any) -> Any:

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesma.clock import effect_clock
-from bayesma.coding import AVERAGE
+from bayesma.coders import AVERAGE
 from bayesma.posterior import Fit
 from bayesma.queries.grids import points_of
 
