@@ -140,13 +140,14 @@ def log_likelihoods(plan: Design, draws: Draws) -> tuple[Floats, Floats]:
     residual, scales, found = _levels(plan, draws, _taus(plan, draws))
     counts = np.bincount(plan.groups.outermost, minlength=len(plan.groups.labels[0]))
     whitening = plan.effects.covariance.whitening()
-    student = plan.spec.population == "student"
-    log_w, log_weights = _mixture(draws) if student else (np.zeros((1, 1)), np.zeros((1, 1)))
-    tops = _given(found[-1], log_w)
+    tops, log_weights = [found[-1]], np.zeros(1)
+    if plan.spec.population == "student":
+        log_w, log_weights = _mixture(draws)
+        tops = _given(found[-1], log_w)
     rows = marginal.row_log_likelihoods(
         residual, scales, found, tops, whitening, plan.groups, MATHS
     )
-    if not student:
+    if len(tops) == 1:
         return np.asarray(marginal.group_log_likelihood(tops, counts, MATHS)), next(rows)
     # p(y) is the mixture of p(y | w), and p(y without row i) that of p(y | w) / p(y_i | rest, w).
     by_group = without = np.asarray(-np.inf)

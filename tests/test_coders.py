@@ -54,7 +54,7 @@ def test_a_number_without_its_cell_is_refused():
 
 def test_a_cell_that_no_row_has_is_refused():
     new = pd.DataFrame({"drug": ["b"], "route": ["i.v."], "dose": [4.0]})
-    with pytest.raises(UnseenLevelError, match="no row of the data has drug 'b', route 'i.v.'"):
+    with pytest.raises(UnseenLevelError, match=r"no row of the data has drug 'b', route 'i\.v\.'"):
         coded(CENTRED).matrix(new)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import oracle
-from scipy import stats
+from scipy import special, stats
 
 from bayesma import marginal, priors
 from bayesma.analysis import load_analysis
@@ -27,7 +27,7 @@ QUICK = "FAST_COMPILE"  # compiles in a second
 class Case:
     """Random rows in random nested groups, and their dense covariance."""
 
-    def __init__(self, seed, depth=2, rho=0.5):
+    def __init__(self, seed, depth=2, rho=0.5, shared=True):
         rng = np.random.default_rng(seed)
         parent = np.repeat(np.arange(4), rng.integers(1, 4, size=4))
         inner = rng.permutation(np.repeat(np.arange(len(parent)), rng.integers(1, 4, len(parent))))
@@ -44,12 +44,17 @@ class Case:
         self.scale = rng.uniform(0.3, 2, self.n) * (rng.uniform(size=self.n) > 0.2)
         self.scale[0] = 0
         self.taus = [0.7, 1.3][:depth]  # innermost first
+        # One loading for all levels, or one for each.
+        self.scales = [self.scale]
+        if not shared:
+            self.scales = [self.scale * rng.uniform(0.3, 2, self.n) for _ in range(depth)]
         v = rng.uniform(0.1, 1.5, self.n)
         self.V = compound_symmetry(v, [str(i) for i in inner], rho)
         members = [inner, self.outer] if depth == 2 else [self.outer]
+        by_level = self.scales if len(self.scales) == depth else self.scales * depth
         self.loadings = [
-            self.scale[:, None] * (index[:, None] == np.arange(index.max() + 1))
-            for index in members
+            scale[:, None] * (index[:, None] == np.arange(index.max() + 1))
+            for index, scale in zip(members, by_level, strict=True)
         ]
         self.dense = self.V.dense() + sum(
             tau**2 * z @ z.T for tau, z in zip(self.taus, self.loadings, strict=True)
@@ -58,7 +63,7 @@ class Case:
     def levels(self):
         taus = [np.array([tau]) for tau in self.taus]
         whitening = self.V.whitening()
-        return marginal.levels(self.residual, [self.scale], taus, whitening, self.groups, MATHS)
+        return marginal.levels(self.residual, self.scales, taus, whitening, self.groups, MATHS)
 
 
 def rows_of(residual, scales, found, whitening, groups):
@@ -70,14 +75,14 @@ def rows_of(residual, scales, found, whitening, groups):
 
 
 CASES = [
-    pytest.param(seed, depth, rho, id=f"seed{seed}-{depth}levels-rho{rho}")
-    for seed, depth, rho in itertools.product(range(4), (1, 2), (0.0, 0.5))
+    pytest.param(seed, depth, rho, shared, id=f"seed{seed}-{depth}levels-rho{rho}-{shared}")
+    for seed, depth, rho, shared in itertools.product(range(4), (1, 2), (0.0, 0.5), (True, False))
 ]
 
 
-@pytest.mark.parametrize(("seed", "depth", "rho"), CASES)
-def test_the_group_likelihood_is_the_dense_multivariate_normal(seed, depth, rho):
-    case = Case(seed, depth, rho)
+@pytest.mark.parametrize(("seed", "depth", "rho", "shared"), CASES)
+def test_the_group_likelihood_is_the_dense_multivariate_normal(seed, depth, rho, shared):
+    case = Case(seed, depth, rho, shared)
     found = marginal.group_log_likelihood(case.levels(), np.bincount(case.outer), MATHS)
     for group, value in enumerate(found):
         rows = case.outer == group
@@ -86,10 +91,10 @@ def test_the_group_likelihood_is_the_dense_multivariate_normal(seed, depth, rho)
         assert value == pytest.approx(dense.logpdf(case.residual[rows]), abs=1e-10)
 
 
-@pytest.mark.parametrize(("seed", "depth", "rho"), CASES)
-def test_the_row_likelihood_is_the_dense_conditional(seed, depth, rho):
-    case = Case(seed, depth, rho)
-    found = rows_of(case.residual, [case.scale], case.levels(), case.V.whitening(), case.groups)
+@pytest.mark.parametrize(("seed", "depth", "rho", "shared"), CASES)
+def test_the_row_likelihood_is_the_dense_conditional(seed, depth, rho, shared):
+    case = Case(seed, depth, rho, shared)
+    found = rows_of(case.residual, case.scales, case.levels(), case.V.whitening(), case.groups)
     for i in range(case.n):
         rest = np.arange(case.n) != i
         across = np.linalg.solve(case.dense[np.ix_(rest, rest)], case.dense[rest, i])
@@ -99,14 +104,14 @@ def test_the_row_likelihood_is_the_dense_conditional(seed, depth, rho):
         assert found[i] == pytest.approx(expected, abs=1e-10)  # as above
 
 
-@pytest.mark.parametrize("depth", [1, 2])
-def test_draws_of_the_effects_have_the_moments_of_the_dense_conditional(depth):
-    case, draws = Case(7, depth), 40_000
+@pytest.mark.parametrize(("depth", "shared"), [(1, True), (2, True), (2, False)])
+def test_draws_of_the_effects_have_the_moments_of_the_dense_conditional(depth, shared):
+    case, draws = Case(7, depth, shared=shared), 40_000
     whitening = case.V.whitening()
     residual = np.broadcast_to(case.residual, (draws, case.n))
-    scale = np.broadcast_to(case.scale, (draws, case.n))
+    scales = [np.broadcast_to(scale, (draws, case.n)) for scale in case.scales]
     taus = [np.full((draws, 1), tau) for tau in case.taus]
-    found = marginal.levels(residual, [scale], taus, whitening, case.groups, MATHS)
+    found = marginal.levels(residual, scales, taus, whitening, case.groups, MATHS)
     effects = marginal.conditional_draws(found, taus, case.groups, np.random.default_rng(3))
     assert [e.shape[1] for e in effects] == [z.shape[1] for z in case.loadings]
 
@@ -145,6 +150,42 @@ def test_many_draws_at_once_are_the_same_as_one_by_one():
             rows[k],
             rows_of(residual[k], [scale[k]], alone, whitening, case.groups),
         )
+
+
+# -- Student-t -------------------------------------------------------------------------------------
+
+
+def group_of(a, b, q, log_det, tau):
+    """One group with the given inner products."""
+    as_row = {name: np.array([x]) for name, x in (("a", a), ("b", b), ("q", q), ("l", log_det))}
+    return marginal.Level(
+        {(0, 0): as_row["a"]}, {0: as_row["b"]}, as_row["q"], as_row["l"], np.array([tau**2]), 0
+    )
+
+
+@pytest.mark.parametrize(("nu", "within"), [(1.5, 2e-5), (3, 1e-6), (10, 1e-7), (60, 1e-5)])
+@pytest.mark.parametrize("far", [0.1, 2.0, 8.0, 25.0])
+def test_a_student_effect_is_that_of_quadrature(nu, within, far):
+    tau, v = 1.2, np.array([0.4, 0.9])
+    r = np.array([far, far + 0.5])
+    found = group_of((1 / v).sum(), (r / v).sum(), (r**2 / v).sum(), np.log(v).sum(), tau)
+    value = marginal.student_log_likelihood([found], np.array([2]), np.array([nu]), MATHS)
+    # Over the effect itself, finely: rows of spread 0.6 at the least, all within the grid.
+    grid = np.linspace(-40, 60, 200_001)
+    rows = stats.norm.logpdf(r[:, None], grid, np.sqrt(v)[:, None]).sum(0)
+    population = stats.t.logpdf(grid / tau, nu) - np.log(tau)
+    expected = special.logsumexp(rows + population) + np.log(grid[1] - grid[0])
+    # The trapezoidal rule on 44 nodes: tails of log w cut for small nu and far effects.
+    assert value[0] == pytest.approx(expected, abs=5 * within)
+
+
+def test_many_degrees_of_freedom_are_a_normal_effect():
+    found = group_of(5.0, 2.0, 6.0, -1.0, 0.8)
+    counts = np.array([3])
+    normal = marginal.group_log_likelihood([found], counts, MATHS)
+    student = marginal.student_log_likelihood([found], counts, np.array([1e7]), MATHS)
+    # A t on nu degrees differs from a normal by terms of order 1/nu.
+    assert student[0] == pytest.approx(normal[0], abs=1e-6)
 
 
 # -- REML ------------------------------------------------------------------------------------------
@@ -225,6 +266,22 @@ SPECS = {
     "no level": ModelSpec(peak="0 + regimen", decay="none"),
     "varying tau": ModelSpec(peak="regimen + (1 | study)", tau="regimen", decay="none"),
     "other priors": ModelSpec(peak="regimen + (1 | study)", decay="none", priors=WIDE),
+    "proportional": ModelSpec(
+        peak="regimen + (1 | study/experiment)", half_life="1", heterogeneity="proportional"
+    ),
+    "student": ModelSpec(peak="1 + (1 | study/experiment)", decay="none", population="student"),
+    "small-study term": ModelSpec(peak="1 + (1 | study)", decay="none", small_study="1/sqrt(n)"),
+    "unknown delays": ModelSpec(
+        peak="1 + (1 | study)", missing_delay="latent", priors={"delay": priors.log_normal(0, 1)}
+    ),
+    "all at once": ModelSpec(
+        peak="1 + (1 | study/experiment)",
+        population="student",
+        heterogeneity="proportional",
+        small_study="1/sqrt(n)",
+        missing_delay="latent",
+        priors={"delay": priors.gamma(2, 1)},
+    ),
 }
 
 
@@ -235,10 +292,13 @@ def test_the_model_s_log_density_is_numpy_s_prior_plus_likelihood(name, rho):
     rows = pd.concat([ROWS, ROWS.assign(row_id=ROWS["row_id"] + "b")], ignore_index=True)
     table = simulate_table(TRUTH, rows, seed=4)
     groups = SPECS[name].groups
+    if SPECS[name].missing_delay == "latent":
+        gaps = table.frame["delay"].mask(table.frame["study"].isin(["S002", "S003"]))
+        table = replace(table, frame=table.frame.assign(delay=gaps))
     effects = effect_sizes(table, rho=rho, within="experiment") if groups else effect_sizes(table)
     plan = design(SPECS[name], effects)
     model = build_design(plan)
-    names = [v.name for v in model.deterministics] + list(plan.tau_names)
+    names = [v.name for v in model.deterministics] + [*plan.scalars, *plan.vectors]
     nodes = model.replace_rvs_by_values([model[n] for n in names])
     evaluate = model.compile_fn(
         nodes, inputs=model.value_vars, mode=QUICK, on_unused_input="ignore"
@@ -256,8 +316,10 @@ def test_the_model_s_log_density_is_numpy_s_prior_plus_likelihood(name, rho):
                 expected += stats.norm.logpdf(value).sum()
             if key.endswith("_average"):
                 expected += plan.spec.priors["peak"].log_density(value).sum()
-        for tau in plan.tau_names:
-            expected += plan.spec.priors["tau"].log_density(draws[tau])
+        for key, prior in plan.scalars.items():
+            expected += plan.spec.priors[prior].log_density(draws[key])
+        for key in plan.vectors:
+            expected += plan.spec.priors["delay"].log_density(draws[key]).sum()
         gaps.append(float(whole(point)) - expected)
     # PyMC keeps constants such as log sqrt(2 / pi) in single precision: up to 1e-8 per prior, and
     # a Student's varies by 3e-10. The rest are roundings of log densities of order 1e3.

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from bayesma import priors
 from bayesma.analysis import load_analysis
@@ -9,6 +9,7 @@ from bayesma.design import design
 from bayesma.effects import effect_sizes
 from bayesma.predictive import (
     group_effects,
+    group_precisions,
     log_likelihoods,
     mean_at_rows,
     prior_draws,
@@ -123,6 +124,145 @@ def test_replicates_have_the_marginal_mean_and_covariance():
     np.testing.assert_array_less(np.abs(found.mean(0) - 1.2), 5 * np.sqrt(variance / size))
     blur = np.sqrt((np.outer(variance, variance) + expected**2) / size)
     np.testing.assert_array_less(np.abs(np.cov(found.T) - expected), 5 * blur)
+
+
+def covariance_by_mean(mean, tau, kappa):
+    """Dense covariance of the rows above where heterogeneity goes with the mean."""
+    outer, inner = (np.sqrt(t**2 + (k * mean) ** 2) for t, k in zip(tau, kappa, strict=True))
+    study = ROWS["study"].to_numpy()
+    cluster = (ROWS["study"] + ROWS["experiment"]).to_numpy()
+    shared = np.outer(outer, outer) * (study[:, None] == study)
+    return (
+        effect_sizes(ROWS, rho=0.5).V
+        + shared
+        + np.outer(inner, inner) * (cluster[:, None] == cluster)
+    )
+
+
+def proportional(size):
+    plan = design(
+        ModelSpec(peak="regimen + (1 | study/experiment)", decay="none",
+                  heterogeneity="proportional"),
+        effect_sizes(ROWS, rho=0.5),
+    )  # fmt: skip
+    numbers = {"tau": 0.5, "tau_experiment": 0.2, "kappa": 0.6, "kappa_experiment": 0.3}
+    draws = {name: np.full(size, value) for name, value in numbers.items()}
+    draws["level"] = np.tile([1.5, 0.5, -0.5], (size, 1))  # average, repeated, single
+    mean = np.where(ROWS["regimen"] == "repeated", 2.0, 1.0)
+    return plan, draws, mean, covariance_by_mean(mean, (0.5, 0.2), (0.6, 0.3))
+
+
+def test_proportional_heterogeneity_is_the_dense_normal_s():
+    plan, draws, mean, dense = proportional(1)
+    by_group, by_row = log_likelihoods(plan, draws)
+    whole = stats.multivariate_normal(mean, dense).logpdf(ROWS["y"])
+    assert by_group.sum() == pytest.approx(whole, abs=1e-12)  # condition number below 100
+    precision = np.linalg.inv(dense)
+    gap = precision @ (ROWS["y"] - mean) / np.diag(precision)
+    expected = stats.norm.logpdf(gap, scale=np.diag(precision) ** -0.5)
+    np.testing.assert_allclose(by_row[0], expected, atol=1e-12)
+
+
+def test_replicates_spread_with_their_mean():
+    size = 60_000
+    plan, draws, mean, expected = proportional(size)
+    found = replicates(plan, draws, np.random.default_rng(2))
+    variance = np.diag(expected)
+    # Five standard errors of means and covariances.
+    np.testing.assert_array_less(np.abs(found.mean(0) - mean), 5 * np.sqrt(variance / size))
+    blur = np.sqrt((np.outer(variance, variance) + expected**2) / size)
+    np.testing.assert_array_less(np.abs(np.cov(found.T) - expected), 5 * blur)
+
+
+def student(size, nu=4.0):
+    plan = nested(population="student")
+    draws = {"tau": np.full(size, 0.7), "tau_experiment": np.full(size, 0.4)}
+    return plan, draws | {"level": np.full((size, 1), 1.2), "nu": np.full(size, nu)}
+
+
+def student_density(rows, nu=4.0):
+    """log p(y of rows) of one study with a Student-t effect u, by quadrature over u."""
+    index = np.flatnonzero(rows)
+    inverse = np.linalg.inv(covariance(0, 0.4)[np.ix_(index, index)])
+    r = ROWS["y"].to_numpy()[index] - 1.2
+    u = np.linspace(-60, 60, 200_001)
+    a, b, q = inverse.sum(), (inverse @ r).sum(), r @ inverse @ r
+    rows_given = -0.5 * (q - 2 * u * b + u**2 * a)
+    constant = 0.5 * np.linalg.slogdet(inverse)[1] - len(index) / 2 * np.log(2 * np.pi)
+    density = rows_given + stats.t.logpdf(u / 0.7, nu) - np.log(0.7)
+    return constant + special.logsumexp(density) + np.log(u[1] - u[0])
+
+
+def test_a_student_population_is_a_mixture_of_normals():
+    plan, draws = student(1)
+    by_group, by_row = log_likelihoods(plan, draws)
+    study = ROWS["study"].to_numpy()
+    for group, name in enumerate("ABC"):
+        # The tail of t_4 beyond 60 and the nodes of log w: below 1e-6.
+        assert by_group[0, group] == pytest.approx(student_density(study == name), abs=3e-6)
+    # p(y_i | rest) = p(y) / p(rest).
+    without = (study == "A") & (np.arange(6) != 1)
+    expected = student_density(study == "A") - student_density(without)
+    assert by_row[0, 1] == pytest.approx(expected, abs=6e-6)
+
+
+def test_replicates_of_a_student_population_have_its_variance():
+    size, nu = 100_000, 12.0
+    plan, draws = student(size, nu)
+    found = replicates(plan, draws, np.random.default_rng(5))
+    # Variance tau^2 nu / (nu - 2) + tau_experiment^2 + v; excess kurtosis at most 6 / (nu - 4).
+    expected = 0.49 * nu / (nu - 2) + 0.16 + ROWS["v"]
+    np.testing.assert_allclose(found.var(0), expected, rtol=5 * np.sqrt((2 + 0.75) / size))
+
+
+def test_a_study_far_out_is_discounted():
+    frame = ROWS.assign(y=[1.0, 2.0, 1.5, 0.5, 2.5, 15.0])
+    spec = ModelSpec(peak="1 + (1 | study)", decay="none", population="student")
+    plan = design(spec, effect_sizes(frame))
+    size = 20_000
+    draws = {"level": np.full((size, 1), 1.2), "tau": np.full(size, 0.7), "nu": np.full(size, 4.0)}
+    log_w, share = group_precisions(plan, {name: array[:1] for name, array in draws.items()})
+    weight = (np.exp(log_w)[..., None] * share).sum(0)[0]
+    # Given its effect u, w ~ Gamma((nu + 1)/2, rate (nu + u^2/tau^2)/2): with u near 13.8 - it is
+    # hardly shrunk - E w is 5 / (4 + 389).
+    assert weight[2] == pytest.approx(5 / (4 + (13.8 / 0.7) ** 2), rel=0.1)  # u is shrunk by 3%
+    assert weight[:2].min() > 1
+    # Draws of the effects: the far study keeps what a normal population would shrink by half.
+    far = group_effects(plan, draws, np.random.default_rng(1))[-1][:, 2]
+    grid = np.linspace(5, 20, 30_001)
+    density = stats.norm.pdf(13.8, grid, np.sqrt(0.3)) * stats.t.pdf(grid / 0.7, 4)
+    mean = (grid * density).sum() / density.sum()
+    sd = np.sqrt(((grid - mean) ** 2 * density).sum() / density.sum())
+    # Five standard errors, and the step of log w: half of it moves the shrinkage by under 1%.
+    assert far.mean() == pytest.approx(mean, abs=5 * sd / np.sqrt(size) + 0.005)
+    assert far.std() == pytest.approx(sd, rel=0.03)
+
+
+def test_unknown_delays_and_sizes_enter_the_mean_draw_by_draw():
+    frame = ROWS.assign(
+        delay=[1.0, np.nan, 3, 1, np.nan, 14],
+        n_treated=[4, 4, 4, 9, 9, 25],
+        n_control=[4, 4, 4, 9, 9, 25],
+    )
+    spec = ModelSpec(
+        peak="1 + (1 | study)",
+        missing_delay="latent",
+        small_study="1/sqrt(n)",
+        priors={"delay": priors.log_normal(0, 1)},
+    )
+    plan = design(spec, effect_sizes(frame))
+    assert plan.latent.labels == ("A", "B")
+    draws = {
+        "level": np.array([[2.0], [3.0]]),
+        "log2_half_life": np.array([[0.0], [1.0]]),
+        "latent_delay": np.array([[2.0, 4.0], [1.0, 5.0]]),
+        "small_study": np.array([0.0, 0.3]),
+    }
+    clock = np.array([[1, 2.0, 3, 1, 4.0, 14], [1, 1.0, 3, 1, 5.0, 14]])
+    x = 1 / np.sqrt([8, 8, 8, 18, 18, 50])
+    z = (x - x.mean()) / x.std()
+    expected = [2 * 2.0 ** -(clock[0] - 1), 3 * 2.0 ** (-(clock[1] - 1) / 2) + 0.3 * z]
+    np.testing.assert_allclose(mean_at_rows(plan, draws), expected, rtol=1e-13)
 
 
 def test_replicates_of_pooled_rows_spread_by_their_standard_error():
