@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from scipy import stats
 
 import bayesma as bm
 from bayesma.coders import AVERAGE
@@ -248,6 +249,102 @@ def test_tau_with_a_formula_scales_a_new_study():
     new = bm.decay_curve(fit, bm.grid(fit, regimen=["repeated", "single"]), study="new", seed=1)
     repeated, single = new.values[0, 0]
     assert repeated / single == pytest.approx(4, rel=1e-14)  # two exponentials of logs
+
+
+def drawn(spec, size, frame=ROWS, **numbers):
+    """A fit of many equal draws."""
+    plan = design(spec, effect_sizes(frame))
+    arrays = {}
+    for name, value in numbers.items():
+        values = np.broadcast_to(value, (1, size, *np.shape(value)))
+        dims = ("chain", "draw", f"{name}_term")[: values.ndim]
+        arrays[name] = (dims, values)
+    coords = {"chain": [0], "draw": np.arange(size)}
+    return Fit(xr.DataTree.from_dict({"posterior": xr.Dataset(arrays, coords)}), plan)
+
+
+def test_a_new_study_spreads_with_the_mean_where_heterogeneity_does():
+    size = 40_000
+    spec = bm.ModelSpec(peak="regimen + (1 | study)", decay="none", heterogeneity="proportional")
+    fit = drawn(spec, size, level=[2.0, 1.0, -1.0], tau=0.6, kappa=0.4)
+    at = bm.grid(fit, regimen=["repeated", "single"])
+    new = bm.decay_curve(fit, at, study="new", seed=1)
+    expected = np.sqrt(0.36 + 0.16 * np.array([3.0, 1.0]) ** 2)
+    # Four standard errors of an SD.
+    np.testing.assert_allclose(new.values[0].std(0), expected, rtol=4 / np.sqrt(2 * size))
+
+
+def test_a_new_study_of_a_student_population_has_its_quantiles():
+    size, nu = 40_000, 5.0
+    spec = bm.ModelSpec(decay="none", population="student")
+    fit = drawn(spec, size, level=[0.0], tau=0.6, nu=nu)
+    new = bm.decay_curve(fit, bm.grid(fit), study="new", seed=1).values.ravel()
+    for share in (0.5, 0.9, 0.99):
+        quantile = stats.t.ppf(share, nu) * 0.6
+        # Four binomial standard errors.
+        blur = 4 * np.sqrt(share * (1 - share) / size)
+        assert (new < quantile).mean() == pytest.approx(share, abs=blur)
+
+
+def test_study_weights_name_the_study_that_is_discounted():
+    frame = ROWS.assign(y=[1.0, 2.0, 1.5, 0.5, 12.5, 11.0, 0.8, 1.2])
+    fit = drawn(bm.ModelSpec(decay="none", population="student"), 3, frame,
+                level=[1.0], tau=0.5, nu=4.0)  # fmt: skip
+    weights = bm.study_weights(fit)
+    assert weights.dims == ("chain", "draw", "study")
+    table = bm.summary(weights)
+    assert table.loc[table["mean"].idxmin(), "study"] == "C"
+    assert table["mean"].min() < 0.05
+    assert "p_positive" not in table
+    normal = hand_fit(bm.ModelSpec(decay="none"), level=[[1.0]], tau=[0.5])
+    with pytest.raises(QueryError, match="a normal population discounts no study"):
+        bm.study_weights(normal)
+
+
+def test_a_small_study_effect_is_told_beside_the_curve():
+    frame = ROWS.assign(n_treated=[4, 9, 4, 9, 4, 9, 4, 9], n_control=[4, 9, 4, 9, 4, 9, 4, 9])
+    spec = bm.ModelSpec(decay="none", small_study="1/sqrt(n)")
+    fit = drawn(spec, 4, frame, level=[1.0], tau=0.5, small_study=0.3)
+    x = np.array([1 / np.sqrt(8), 1 / np.sqrt(18)])
+    found = bm.small_study_effect(fit)
+    # Rows of both sizes in equal number: mean and SD of two values.
+    assert found.values == pytest.approx(0.3 * x.mean() / x.std(), rel=1e-13)
+    assert found["animals"].item() == pytest.approx(x.mean() ** -2, rel=1e-13)
+    curve = bm.decay_curve(fit, bm.grid(fit))
+    assert curve.attrs["small_study"] == (
+        "the curve is that of a study of 11.5 animals; with probability 1.00 smaller studies find "
+        "effects further from 0"
+    )
+    assert bm.summary(curve).attrs["small_study"] == curve.attrs["small_study"]
+    without = hand_fit(bm.ModelSpec(peak="1", decay="none"), level=[[1.0]])
+    with pytest.raises(QueryError, match="this model has no small-study term"):
+        bm.small_study_effect(without)
+
+
+def test_a_dose_is_asked_about_within_its_drug():
+    frame = ROWS.assign(drug=["a", "b"] * 4)
+    fit = drawn(
+        bm.ModelSpec(peak="1 + centred(log2(dose), drug) + (1 | study)", decay="none"),
+        1, frame, level=[1.0, 0.5], tau=0.5,
+    )  # fmt: skip
+    # Drug a: doses 1 and 3; two doublings of dose are one unit of effect, at scale log2.
+    at = bm.grid(fit, drug="a", dose=[1.0, 4.0])
+    low, high = bm.decay_curve(fit, at).values[0, 0]
+    assert high - low == pytest.approx(0.5 * 2, rel=1e-13)
+    usual = bm.decay_curve(fit, bm.grid(fit)).item()
+    assert usual == pytest.approx(1.0, rel=1e-14)
+    with pytest.raises(UnseenLevelError, match="drug = 'c' is not in the data"):
+        bm.grid(fit, drug="c", dose=1.0)
+
+
+def test_unknown_delays_leave_curves_and_their_range_alone():
+    frame = ROWS.assign(delay=[0.5, 1, 2, 4, np.nan, np.nan, 14, 28])
+    spec = bm.ModelSpec(missing_delay="latent", priors={"delay": bm.priors.log_normal(0, 1)})
+    fit = drawn(spec, 2, frame, level=[1.0], tau=0.5, log2_half_life=[0.0])
+    at = bm.grid(fit, delay=[0.5, 1, 28])
+    assert not at["beyond_data"].any()
+    # The lower quartile of the known delays is 1 d, where the level stands.
+    assert bm.decay_curve(fit, at).values[0, 0, 1] == 1
 
 
 def test_a_new_study_needs_a_seed_and_a_tau(fit):

@@ -78,6 +78,23 @@ def test_a_measure_without_default_priors_asks_for_them():
             r"no decay family 'exponentials'; did you mean 'exponential'\?",
         ),
         ({"decay": None}, "no decay family 'None'; did you mean 'none'"),
+        (
+            {"peak": "1", "population": "student"},
+            r"population = 'student' needs group effects: add \(1 \| study\)",
+        ),
+        (
+            {"peak": "1", "heterogeneity": "proportional"},
+            "heterogeneity = 'proportional' needs group effects",
+        ),
+        ({"tau": "regimen", "heterogeneity": "proportional"}, "both say how tau varies: use one"),
+        (
+            {"missing_delay": "latent", "decay": "none"},
+            "missing_delay = 'latent': decay = 'none' uses no delay",
+        ),
+        (
+            {"priors": {"kappa": priors.normal(0, 1)}},
+            r"prior of kappa: Normal\(0, 1\) must live on the positive numbers",
+        ),
         *(({name: "???"}, f"{name} = '\\?\\?\\?'; known: ") for name in CHOICES),
         ({"half_life": "1 + (1 | study)"}, r"half_life = .*: group effects belong to peak"),
         ({"half_life": "0 + regimen"}, "half_life = '0 . regimen': it needs its intercept"),
@@ -110,3 +127,29 @@ def test_every_unknown_key_is_named_with_the_nearest():
 def test_an_unknown_prior_name_in_a_record():
     with pytest.raises(SpecError, match=r"no prior is named 'normals'; did you mean 'normal'\?"):
         ModelSpec.from_dict({"priors": {"peak": {"normals": [0, 1]}}})
+
+
+def test_each_choice_brings_its_prior():
+    spec = ModelSpec(
+        decay="none",
+        heterogeneity="proportional",
+        population="student",
+        small_study="1/sqrt(n)",
+    )
+    assert {"kappa", "nu", "small_study"} <= set(spec.resolved("SMD").priors)
+    assert not {"kappa", "nu", "small_study"} & set(ModelSpec().resolved("SMD").priors)
+
+
+def test_unknown_delays_need_a_prior_in_days():
+    spec = ModelSpec(missing_delay="latent")
+    with pytest.raises(SpecError, match="needs a prior of delay, in days"):
+        spec.resolved("SMD")
+    own = ModelSpec(missing_delay="latent", priors={"delay": priors.log_normal(-3, 1.5)})
+    assert own.resolved("SMD").priors["delay"] == priors.log_normal(-3, 1.5)
+
+
+def test_a_response_ratio_has_narrower_priors_and_a_mean_difference_none():
+    assert ModelSpec().resolved("ROM").priors["tau"] == priors.half_normal(0.5)
+    assert ModelSpec().resolved("SMDH").priors == ModelSpec().resolved("SMD").priors
+    with pytest.raises(SpecError, match="measure NMD has no default prior"):
+        ModelSpec().resolved("NMD")

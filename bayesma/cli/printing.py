@@ -64,6 +64,8 @@ def answer(table: pd.DataFrame, notes: Sequence[str], csv: Path | None, as_json:
         soft_wrap=True,
     )
     print_frame(table.drop(columns=["mean", "sd"], errors="ignore"))
+    if "small_study" in table.attrs:
+        OUT.print(table.attrs["small_study"], soft_wrap=True)
 
 
 def print_json(table: pd.DataFrame, notes: Sequence[str] = ()) -> None:
@@ -157,10 +159,17 @@ def print_plan(plan: Design) -> None:
         "half_life": "log2 of the half-life in days",
         "persistent": "logit of the share that never fades",
         "tau": "standard deviation of group effects",
+        "kappa": "what that standard deviation gains, over the mean effect",
+        "nu": "degrees of freedom of Student-t study effects",
+        "delay": "each unknown delay, in days",
+        "small_study": "change in effect over one standard deviation of 1/sqrt(n)",
     }
     cells = []
     for name, prior in spec.priors.items():
         parameter = name.removesuffix("_contrast")
+        if parameter not in plan.predictors:
+            cells.append((name, str(prior), about[name]))
+            continue
         predictor = plan.predictors[parameter]
         if name != parameter and predictor.contrast_basis.shape[1]:
             cells.append((name, str(prior), "difference between any two levels"))

@@ -77,6 +77,8 @@ def summary(
             raise QueryError(f"rope = {rope}: give it as (lower, upper)")
         table["p_rope"] = _share((values >= rope[0]) & (values <= rope[1]), values)
     table.attrs = {"estimand": draws.attrs.get("estimand", ""), "ci_prob": ci_prob}
+    if "small_study" in draws.attrs:
+        table.attrs["small_study"] = draws.attrs["small_study"]
     return table
 
 
