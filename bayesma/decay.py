@@ -1,7 +1,7 @@
 """Decay families: the share of the peak effect that is left after a delay.
 
 Each family is one equation and its inverse. A parameter arrives as its linear predictor: the
-half-life as log2 of days, the persistent share as a logit.
+half-life as log2 of days, the persistent share as a logit, the Weibull shape as a logarithm.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = [
     "Maths",
     "NoDecay",
     "Plateau",
+    "Weibull",
     "family",
     "persistent_share",
 ]
@@ -137,6 +138,34 @@ class Plateau(Decay):
         return maths.where(reached, fades, float("inf"))
 
 
+@dataclass(frozen=True)
+class Weibull(Decay):
+    """Half is left after a half-life; before it slower, and then faster, the larger k.
+
+    k = 1 is the exponential; k < 1 falls fast and then lingers; k > 1 holds and then falls.
+    """
+
+    name: ClassVar[str] = "weibull"
+    parameters: ClassVar[tuple[str, ...]] = ("half_life", "shape")
+    equation: ClassVar[str] = "share(t) = 2^(-(t/h)^k)"
+
+    def log2_share(self, delay: Any, predictors: Mapping[str, Any], maths: Maths) -> Any:
+        """Return -(t/h)^k."""
+        # At delay 0 both the logarithm and what its power is made of are masked: there a gradient
+        # of 0 times an infinite one would be NaN.
+        faded = delay > 0
+        distance = maths.log2(maths.where(faded, delay, 1.0)) - predictors["half_life"]
+        power = maths.where(faded, maths.exp(predictors["shape"]) * distance, 0.0)
+        return maths.where(faded, -maths.exp2(power), 0.0)
+
+    def delay_at(self, share: float, predictors: Mapping[str, Any], maths: Maths) -> Any:
+        """Return h (-log2(share))^(1/k)."""
+        halvings = -maths.log2(share)
+        faded = halvings > 0
+        power = maths.log2(maths.where(faded, halvings, 1.0)) * maths.exp(-predictors["shape"])
+        return maths.where(faded, maths.exp2(predictors["half_life"] + power), 0.0)
+
+
 def persistent_share(logit: Any, maths: Maths) -> Any:
     """Return p = 1 / (1 + exp(-logit))."""
     return 1 / (1 + maths.exp(-logit))
@@ -147,7 +176,7 @@ def _shares(logit: Any, maths: Maths) -> tuple[Any, Any]:
     return persistent_share(logit, maths), persistent_share(-logit, maths)
 
 
-FAMILIES: dict[str, Decay] = {f.name: f for f in (NoDecay(), Exponential(), Plateau())}
+FAMILIES: dict[str, Decay] = {f.name: f for f in (NoDecay(), Exponential(), Plateau(), Weibull())}
 
 
 def family(name: str) -> Decay:

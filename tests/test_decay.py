@@ -5,18 +5,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayesma.decay import FAMILIES, Exponential, Plateau, family, persistent_share
+from bayesma.decay import FAMILIES, Exponential, Plateau, Weibull, family, persistent_share
 from bayesma.errors import SpecError
 from bayesma.maths import NumPyMaths
 
 MATHS = NumPyMaths()
 log2_half_lives = st.floats(-8, 8)
 logits = st.floats(-6, 6)
+log_shapes = st.floats(-1.5, 1.5)
 delays = st.floats(0, 1e3)
 
 
-def shares(name, delay, half_life=0.0, persistent=0.0):
-    predictors = {"half_life": np.array(half_life), "persistent": np.array(persistent)}
+def predicted(half_life=0.0, persistent=0.0, shape=0.0):
+    """The linear predictors of every parameter there is."""
+    given = {"half_life": half_life, "persistent": persistent, "shape": shape}
+    return {name: np.array(value) for name, value in given.items()}
+
+
+def shares(name, delay, half_life=0.0, persistent=0.0, shape=0.0):
+    predictors = predicted(half_life, persistent, shape)
     return np.exp2(FAMILIES[name].log2_share(np.asarray(delay), predictors, MATHS))
 
 
@@ -26,23 +33,25 @@ def test_shares_by_hand():
     assert shares("exponential", 4, 1) == pytest.approx(0.25, rel=1e-15)
     assert shares("plateau", 6, 1, math.log(3)) == pytest.approx(0.75 + 0.25 / 8, rel=1e-14)
     assert shares("none", 1e6) == 1
+    # Shape 2: 2^-(6/2)^2. An exp of a log, and a power of it.
+    assert shares("weibull", 6, 1, shape=math.log(2)) == pytest.approx(2**-9, rel=1e-13)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@given(half_life=log2_half_lives, persistent=logits)
-def test_everything_is_left_at_delay_zero(name, half_life, persistent):
+@given(half_life=log2_half_lives, persistent=logits, shape=log_shapes)
+def test_everything_is_left_at_delay_zero(name, half_life, persistent, shape):
     # p and 1 - p are rounded apart, so they sum to 1 within one rounding.
-    assert shares(name, 0.0, half_life, persistent) == pytest.approx(1, abs=3e-16)
+    assert shares(name, 0.0, half_life, persistent, shape) == pytest.approx(1, abs=3e-16)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@given(half_life=log2_half_lives, persistent=logits, early=delays, late=delays)
+@given(half_life=log2_half_lives, persistent=logits, shape=log_shapes, early=delays, late=delays)
 def test_the_share_never_grows_and_stays_within_zero_and_one(
-    name, half_life, persistent, early, late
+    name, half_life, persistent, shape, early, late
 ):
     early, late = sorted((early, late))
-    first = shares(name, early, half_life, persistent)
-    then = shares(name, late, half_life, persistent)
+    first = shares(name, early, half_life, persistent, shape)
+    then = shares(name, late, half_life, persistent, shape)
     slack = 1e-15  # roundings where the share is flat
     assert 0 <= then <= first + slack <= 1 + 2 * slack
 
@@ -73,6 +82,30 @@ def test_the_plateau_is_inverted_where_it_is_reached(half_life, persistent, shar
         assert shares("plateau", delay, half_life, persistent) == pytest.approx(share, rel=1e-12)
 
 
+@given(half_life=log2_half_lives, shape=log_shapes)
+def test_half_is_left_after_a_half_life_whatever_the_shape(half_life, shape):
+    # The power is k times the difference of two equal logarithms, off by an ulp of 8 at most.
+    left = shares("weibull", 2.0**half_life, half_life, shape=shape)
+    assert left == pytest.approx(0.5, rel=1e-13)
+
+
+@given(half_life=log2_half_lives, delay=delays)
+def test_a_weibull_of_shape_one_is_the_exponential(half_life, delay):
+    # log2 and exp2 there and back: the logarithm of the share, up to 3e5, is off by some ulp, of
+    # which the share itself is off by as much in absolute terms where it is not 0 anyway.
+    found, expected = (shares(n, delay, half_life) for n in ("weibull", "exponential"))
+    assert found == pytest.approx(expected, abs=1e-13)
+
+
+@given(half_life=log2_half_lives, shape=log_shapes, share=st.floats(0.01, 1))
+def test_the_weibull_is_inverted(half_life, shape, share):
+    delay = Weibull().delay_at(share, predicted(half_life, shape=shape), MATHS)
+    assert delay >= 0
+    # A power 1/k and back: the logarithm of the share, at most 7, is off by k = e^1.5 times the
+    # rounding of log2 of the delay, at most 1e2 ulp; near share 1 it is as exact as 1 - share.
+    assert shares("weibull", delay, half_life, shape=shape) == pytest.approx(share, rel=1e-12)
+
+
 def test_a_plateau_of_one_never_divides_by_zero():
     predictors = {"half_life": np.zeros(3), "persistent": np.array([40.0, 100.0, -100.0])}
     np.testing.assert_array_equal(
@@ -90,7 +123,7 @@ def test_no_decay_never_fades():
 def test_every_family_declares_itself(name):
     found = family(name)
     assert found.name == name
-    assert set(found.parameters) <= {"half_life", "persistent"}
+    assert set(found.parameters) <= set(predicted())
     assert found.equation.startswith("share(t) = ")
 
 

@@ -156,6 +156,7 @@ def print_plan(plan: Design) -> None:
         "peak": f"level at the reference delay ({_references(plan)}); the peak follows from it",
         "half_life": "log2 of the half-life in days",
         "persistent": "logit of the share that never fades",
+        "shape": "log of the Weibull shape",
         "tau": "standard deviation of group effects",
     }
     cells = []
