@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         DataError,
         ExtrapolationWarning,
         QueryError,
+        RatioWarning,
         SpecError,
         TableError,
         UnseenLevelError,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from bayesma.plots import plot_decay
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
+        auc,
+        compare_regimens,
         contrast,
         days,
         decay_curve,
@@ -64,6 +67,8 @@ __all__ = [
     "fit",
     "load_fit",
     # questions
+    "auc",
+    "compare_regimens",
     "contrast",
     "days",
     "decay_curve",
@@ -81,6 +86,7 @@ __all__ = [
     "DataError",
     "ExtrapolationWarning",
     "QueryError",
+    "RatioWarning",
     "SpecError",
     "TableError",
     "UnseenLevelError",
@@ -100,6 +106,7 @@ if not TYPE_CHECKING:
             "DataError",
             "ExtrapolationWarning",
             "QueryError",
+            "RatioWarning",
             "SpecError",
             "TableError",
             "UnseenLevelError",
@@ -107,6 +114,8 @@ if not TYPE_CHECKING:
         "plots": ("plot_decay",),
         "posterior": ("Fit", "load_fit"),
         "queries": (
+            "auc",
+            "compare_regimens",
             "contrast",
             "days",
             "decay_curve",
@@ -114,7 +123,6 @@ if not TYPE_CHECKING:
             "half_life",
             "hours",
             "study_effects",
-            "study_points",
             "study_points",
             "summary",
             "time_to_loss",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
+from scipy import sparse, special
 
 __all__ = ["NumPyMaths"]
 
@@ -19,6 +19,10 @@ class NumPyMaths:
 
     exp = staticmethod(np.exp)
     exp2 = staticmethod(np.exp2)
+    expm1 = staticmethod(np.expm1)
+    gammainc = staticmethod(special.gammainc)
+    gammaincc = staticmethod(special.gammaincc)
+    gammaln = staticmethod(special.gammaln)
     log = staticmethod(np.log)
     log2 = staticmethod(np.log2)
     where = staticmethod(np.where)

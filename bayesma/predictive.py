@@ -57,8 +57,10 @@ def coefficients(plan: Design, draws: Draws) -> dict[str, Floats]:
 
 def mean_at_rows(plan: Design, draws: Draws) -> Floats:
     """Return the fixed part of each row's mean, shape (..., rows)."""
-    mean = effect_mean(coefficients(plan, draws), plan.points, plan.spec.family, MATHS)
-    return np.asarray(row_mean(mean, plan.pooling, len(plan.effects), MATHS))
+    # Before its reference delay a prior draw's effect may be more than a float holds.
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = effect_mean(coefficients(plan, draws), plan.points, plan.spec.family, MATHS)
+        return np.asarray(row_mean(mean, plan.pooling, len(plan.effects), MATHS))
 
 
 def _scale(plan: Design, draws: Draws) -> Floats:

@@ -78,9 +78,10 @@ class ModelSpec:
         How a published pooled result averages its members.
     priors : mapping of str to Prior
         By parameter: `peak`, `half_life`, `persistent`, `shape`, `tau` for the average over
-        levels, and each with ``_contrast`` for the difference between any two levels of a factor (for a
-        numeric covariate: the change over one of its standard deviations; for `tau`: on the
-        log). Those not given are filled in by measure when data are met, and frozen.
+        levels, and each with ``_contrast`` for the difference between any two levels of a factor
+        (for a numeric covariate: the change over one of its standard deviations; for `tau` and
+        `shape`: on the log). Those not given are filled in by measure when data are met, and
+        frozen.
 
     Raises
     ------

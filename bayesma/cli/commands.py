@@ -306,7 +306,7 @@ def contrast(
     asked = read_covariates(fit.design, by, at, {} if over_delay else {name: levels})
     delays = levels if over_delay else read_delays(fit.design, delay)
     with noted(fit) as notes:
-        found = contrast_of(fit, grid(fit, delay=delays, **asked), **{name: tuple(levels)})
+        found = contrast_of(fit, grid(fit, delay=delays, **asked), **{name: tuple(levels)})  # type: ignore[arg-type]
         table = summary(found, ci, None if rope is None else interval(rope))
     answer(table, notes, csv, as_json)
 
