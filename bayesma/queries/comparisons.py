@@ -16,7 +16,7 @@ from bayesma.queries.curves import averaged, effect_at
 from bayesma.queries.grids import grid, point_dataset, points_of, warn_outside
 from bayesma.queries.summaries import centre_and_interval, check_interval, share_of
 
-__all__ = ["compare_regimens"]
+__all__ = ["compare_regimens", "readable"]
 
 Floats = NDArray[np.float64]
 
@@ -121,7 +121,7 @@ def compare_regimens(
         "measure": measure,
         "ci_prob": ci_prob,
     }
-    return table if digits is None else _texts(table, digits)
+    return table if digits is None else readable(table, digits)
 
 
 def _levels(fit: Fit, covariate: str, asked: Any) -> list[str]:
@@ -181,15 +181,16 @@ def _compared(
     return table.assign(**{name: np.where(other, share, np.nan) for name, share in shares.items()})
 
 
-def _texts(table: pd.DataFrame, digits: int) -> pd.DataFrame:
-    """Return the table to read: each median with its interval in one cell."""
+def readable(table: pd.DataFrame, digits: int) -> pd.DataFrame:
+    """Return a comparison to read: each median with its interval in one cell of text."""
     labels = list(table)[: list(table).index("effect")]
     out = table[labels].copy()
     out.attrs = dict(table.attrs)
     if "beyond_data" in table:
         stars = np.where(table["beyond_data"], "*", "")
         out["delay"] = [f"{d:g}{star}" for d, star in zip(table["delay"], stars, strict=True)]
-        out.attrs["note"] = "* a side lies outside the delays of the data"
+        if table["beyond_data"].any():
+            out.attrs["note"] = "* a side lies outside the delays of the data"
     out = out.rename(columns={"delay": "delay (d)"})
     is_reference = table["p_other_sign"].isna()
     for name, of_reference in (("effect", None), ("difference", "reference"), ("ratio", "")):
