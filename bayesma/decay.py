@@ -1,7 +1,8 @@
 """Decay families: the share of the peak effect that is left after a delay.
 
-Each family is one equation and its inverse. A parameter arrives as its linear predictor: the
-half-life as log2 of days, the persistent share as a logit, the Weibull shape as a logarithm.
+Each family is one equation, its inverse and its integral. A parameter arrives as its linear
+predictor: the half-life as log2 of days, the persistent share as a logit, the Weibull shape as a
+logarithm.
 """
 
 from __future__ import annotations
