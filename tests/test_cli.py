@@ -523,6 +523,18 @@ def test_a_variant_is_fitted(instant, tmp_path):
     assert bm.load_fit(tmp_path).spec.decay == "plateau"
 
 
+def test_a_weibull_says_what_its_shape_is(model, instant, tmp_path):
+    model.write_text(MODEL.replace('half_life = "regimen"', 'decay = "weibull"\nshape = "regimen"'))
+    result = run("fit", model, "-o", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert "decay = weibull: share(t) = 2^(-(t/h)^k)" in result.stdout
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "shape Normal(0, 0.5) log of the Weibull shape" in lines
+    assert "shape_contrast Normal(0, 0.5) difference between any two levels" in lines
+    assert "log_shape[regimen[single]]" in result.stdout
+    assert "log of the Weibull shape" in bm.load_fit(tmp_path).posterior["log_shape"].units
+
+
 def test_a_model_without_decay_has_no_half_life(model, instant, tmp_path):
     model.write_text(MODEL.replace('half_life = "regimen"', 'decay = "none"'))
     result = run("fit", model, "-o", tmp_path)

@@ -1,9 +1,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytensor.tensor as pt
 import pytest
 
 from bayesma.analysis import load_analysis
+from bayesma.bayes.maths import PyTensorMaths
 from bayesma.bayes.model import build_design
 from bayesma.decay import FAMILIES
 from bayesma.design import Design, Points, design
@@ -170,3 +172,17 @@ def test_rows_are_weighted_means_of_their_points_by_hand():
     found = row_mean(np.array([2.0, 4, 5]), pooling, 2, MATHS)
     assert found == pytest.approx([1.4 / 0.6, 5], rel=1e-15)
     assert row_mean(np.array([2.0, 4, 5]), None, 3, MATHS).tolist() == [2, 4, 5]
+
+
+@pytest.mark.parametrize("decay", FAMILIES)
+def test_areas_are_one_formula_for_both_worlds(decay):
+    shape = np.array([-0.5, 0.0, 0.7])
+    given = {"half_life": np.array([-5.0, 0.0, 3.0]), "persistent": shape, "shape": shape}
+    reference = np.array([0.0, 0.5, 2.0])
+    expected = FAMILIES[decay].relative_area(1.0, 7.0, reference, given, MATHS)
+    symbols = {name: pt.as_tensor(values) for name, values in given.items()}
+    found = FAMILIES[decay].relative_area(
+        1.0, 7.0, pt.as_tensor(reference), symbols, PyTensorMaths()
+    )
+    # The same few dozen operations, roundings of 1e-16 each; powers of up to 2^5 days enlarge them.
+    np.testing.assert_allclose(found.eval(mode=QUICK), expected, rtol=1e-12)
