@@ -360,6 +360,12 @@ def test_other_factors_levels_and_covariates(constant):
     assert table["ratio"].tolist()[1::2] == [-2, -5]
     table = bm.compare_regimens(constant, reference="mouse", covariate="species", species=["rat"])
     assert table["species"].tolist() == ["mouse", "rat"]
+    # A number taken as a factor: 2 at doses 1 and 2, 1 at the others.
+    factor = bm.ModelSpec(peak="C(dose) + (1 | study)", decay="none")
+    doses = hand_fit(factor, level=[[1.5, 0.5, 0.5, -0.5, -0.5]], tau=[1.0])
+    table = bm.compare_regimens(doses, covariate="dose", reference="4", dose=[1, 4])
+    assert table["dose"].tolist() == [4, 1]
+    assert table["difference"].tolist()[1] == 1
     # A covariate averaged over is named in the estimand, not in a column.
     table = bm.compare_regimens(
         factorial(ADDED, {"Intercept": 3.0, "drug[k]": 1, "drug[m]": -1}), covariate="drug"

@@ -97,16 +97,16 @@ def compare_regimens(
     if delay is None and fit.spec.family.parameters:
         delay = DELAYS
     frame = _ordered(points_of(grid(fit, delay=delay, **{**at, covariate: levels})), covariate)
-    mine, base = (
-        point_dataset(fit.design, side) for side in (frame, frame.assign(**{covariate: reference}))
-    )
+    other = (frame[covariate].map(level_text) != reference).to_numpy()
+    # As the grid writes it: a level may be a number.
+    beside = frame.assign(**{covariate: frame.loc[~other, covariate].iloc[0]})
+    mine, base = (point_dataset(fit.design, side) for side in (frame, beside))
     if "beyond_data" in mine.coords:
         mine = mine.assign_coords(beyond_data=mine["beyond_data"] | base["beyond_data"])
     warn_outside(fit.design, mine)
     drawn, against = (
         effect_at(fit, points_of(side)).reshape(-1, len(frame)) for side in (mine, base)
     )
-    other = (frame[covariate] != reference).to_numpy()
     table = _compared(frame, drawn, against, other, ci_prob, rope)
     warn_unstable(table["p_other_sign"].to_numpy()[other])
     if "beyond_data" in mine.coords:
@@ -166,7 +166,7 @@ def _compared(
     with np.errstate(invalid="ignore"):  # infinity less infinity is no number
         difference = mine - base
     for name, draws, rows in (
-        ("effect", mine, other | True),
+        ("effect", mine, np.ones_like(other)),
         ("difference", difference, other),
         ("ratio", ratio_of(mine, base), other),
     ):

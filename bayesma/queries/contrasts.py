@@ -62,7 +62,8 @@ def contrast(
         The span of an area, as `auc` takes it.
     **pair
         One covariate (or `delay`) and its two levels: ``regimen=("repeated", "single")`` is
-        repeated against single. Any covariate of the model: drug, species, route, dose.
+        repeated against single. Any covariate of the model: drug, species, route, dose. (One
+        called `of`, `scale`, `start` or `stop` must be renamed.)
 
     Returns
     -------
