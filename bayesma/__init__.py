@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         DataError,
         ExtrapolationWarning,
         QueryError,
+        RatioWarning,
         SpecError,
         TableError,
         UnseenLevelError,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from bayesma.plots import plot_decay
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
+        auc,
+        compare_regimens,
         contrast,
         days,
         decay_curve,
@@ -66,6 +69,8 @@ __all__ = [
     "fit",
     "load_fit",
     # questions
+    "auc",
+    "compare_regimens",
     "contrast",
     "days",
     "decay_curve",
@@ -85,6 +90,7 @@ __all__ = [
     "DataError",
     "ExtrapolationWarning",
     "QueryError",
+    "RatioWarning",
     "SpecError",
     "TableError",
     "UnseenLevelError",
@@ -104,6 +110,7 @@ if not TYPE_CHECKING:
             "DataError",
             "ExtrapolationWarning",
             "QueryError",
+            "RatioWarning",
             "SpecError",
             "TableError",
             "UnseenLevelError",
@@ -111,6 +118,8 @@ if not TYPE_CHECKING:
         "plots": ("plot_decay",),
         "posterior": ("Fit", "load_fit"),
         "queries": (
+            "auc",
+            "compare_regimens",
             "contrast",
             "days",
             "decay_curve",

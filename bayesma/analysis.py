@@ -19,7 +19,7 @@ from bayesma.schema import COLUMNS
 from bayesma.spec import ModelSpec
 from bayesma.table import StudyTable
 
-__all__ = ["Analysis", "load_analysis", "load_spec", "models"]
+__all__ = ["Analysis", "load_analysis", "load_spec", "model_table", "models"]
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,32 @@ def models() -> list[str]:
     return sorted(path.stem for path in root("models").glob("*.toml"))
 
 
+def model_table() -> pd.DataFrame:
+    """List the shipped models.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per model: `name`, `title`, `data` (the data set, and its table after a slash),
+        `measure`, `decay` and `variants` (names).
+    """
+    rows = []
+    for name in models():
+        record = _record(_path(name))  # a list of files needs no parsed formulas
+        table = record.get("table")
+        rows.append(
+            {
+                "name": name,
+                "title": record["title"],
+                "data": record["data"] + (f"/{table}" if table else ""),
+                "measure": record.get("measure", Analysis.measure),
+                "decay": record["spec"].get("decay", ModelSpec.decay),
+                "variants": ", ".join(_variants(record, name)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def load_analysis(source: str | Path, variant: str | None = None) -> Analysis:
     """Return the analysis in a model file.
 
@@ -205,15 +231,9 @@ def load_analysis(source: str | Path, variant: str | None = None) -> Analysis:
         If there is no such file, it is not TOML, or it holds an unknown key.
     """
     path = _path(source)
-    try:
-        record = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path.name}: is not a TOML file ({error})") from error
-    variants = record.pop("variants", {})
-    if not _is_kind(variants, (dict, dict)):
-        raise SpecError(f"{path.name}: variants must be a table of tables")
+    record = _record(path)
+    variants = _variants(record, path.name)
+    record.pop("variants", None)
     for name, over in variants.items():  # a fault in any of them is a fault of the file
         _analysis(_merged(record, over), path, name)
     if variant is not None:
@@ -223,6 +243,22 @@ def load_analysis(source: str | Path, variant: str | None = None) -> Analysis:
             )
         record = _merged(record, variants[variant])
     return _analysis(record, path, variant)
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path.name}: is not a TOML file ({error})") from error
+
+
+def _variants(record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = record.get("variants", {})
+    if not _is_kind(found, (dict, dict)):
+        raise SpecError(f"{name}: variants must be a table of tables")
+    return found
 
 
 def _path(source: str | Path) -> Path:

@@ -18,10 +18,12 @@ R_HAT = 1.01
 ESS = 400
 # A half-life outside the delays of its own rows with more than this probability is unseen.
 UNSEEN = 0.2
-# Delays this far apart (as a ratio) are separate places; a plateau needs three.
+# Delays this far apart (as a ratio) are separate places.
 CLUSTER_RATIO = 4.0
 # Share of the prior's standard deviation above which the data have hardly spoken.
 UNINFORMED = 0.8
+# A form of decay beyond its half-life takes delays at three places.
+FORMS = {"persistent": "persistent share", "shape": "Weibull shape"}
 
 
 def reported(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
@@ -157,8 +159,9 @@ def _half_life_problems(tree: xr.DataTree, plan: Design) -> list[str]:
                 f"the half-life {subject} is not identified: with probability {outside:.2f} it "
                 f"lies outside the delays seen there ({_days(seen.min())} to {_days(seen.max())})"
             )
-        if "persistent" in plan.spec.family.parameters:
-            found += _persistent_problem(posterior, plan, rows, clock, subject)
+        for parameter in plan.spec.family.parameters:
+            if parameter in FORMS:
+                found += _form_problem(posterior, plan, parameter, rows, subject)
     return found
 
 
@@ -168,22 +171,22 @@ def _predictor(posterior: xr.Dataset, plan: Design, parameter: str, rows: pd.Dat
     return linear(posterior[VARIABLES[parameter]].values, matrix)
 
 
-def _persistent_problem(
-    posterior: xr.Dataset, plan: Design, rows: pd.DataFrame, clock: Any, subject: str
+def _form_problem(
+    posterior: xr.Dataset, plan: Design, parameter: str, rows: pd.DataFrame, subject: str
 ) -> list[str]:
-    """Return a sentence where delays or draws show that the data do not inform the share."""
-    places = _separated(clock)
+    """Return a sentence where delays or draws show that the data do not inform the form."""
+    places, form = _separated(effect_clock(rows)), FORMS[parameter]
     if places < 3:
         return [
-            f"delays {subject} lie at {places} separate places; a persistent share needs "
-            "three, so there it follows its prior"
+            f"delays {subject} lie at {places} separate places; a {form} needs three, "
+            "so there it follows its prior"
         ]
-    prior = _prior_sd(plan, "persistent", rows)
-    kept = float(_predictor(posterior, plan, "persistent", rows).std()) / prior
+    prior = _prior_sd(plan, parameter, rows)
+    kept = float(_predictor(posterior, plan, parameter, rows).std()) / prior
     if kept <= UNINFORMED:
         return []
     return [
-        f"the persistent share {subject} follows its prior: its posterior standard deviation "
+        f"the {form} {subject} follows its prior: its posterior standard deviation "
         f"is {kept:.0%} of the prior's"
     ]
 

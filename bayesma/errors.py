@@ -13,6 +13,7 @@ __all__ = [
     "ExtrapolationWarning",
     "Fault",
     "QueryError",
+    "RatioWarning",
     "SpecError",
     "TableError",
     "UnseenLevelError",
@@ -107,6 +108,10 @@ class ConvergenceWarning(UserWarning):
 
 class ExtrapolationWarning(UserWarning):
     """The question lies outside the delays of the data."""
+
+
+class RatioWarning(UserWarning):
+    """A ratio has a denominator that may be 0: it is no size of anything."""
 
 
 def nearest(name: object, known: Iterable[object], cutoff: float = 0.6) -> str | None:

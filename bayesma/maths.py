@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
-from scipy.special import logsumexp
+from scipy import sparse, special
 
 __all__ = ["NumPyMaths"]
 
@@ -20,6 +19,10 @@ class NumPyMaths:
 
     exp = staticmethod(np.exp)
     exp2 = staticmethod(np.exp2)
+    expm1 = staticmethod(np.expm1)
+    gammainc = staticmethod(special.gammainc)
+    gammaincc = staticmethod(special.gammaincc)
+    gammaln = staticmethod(special.gammaln)
     log = staticmethod(np.log)
     log2 = staticmethod(np.log2)
     where = staticmethod(np.where)
@@ -27,7 +30,7 @@ class NumPyMaths:
     @staticmethod
     def logsumexp(x: ArrayLike) -> Floats:
         """Return log sum exp x over the last axis."""
-        return np.asarray(logsumexp(x, axis=-1))
+        return np.asarray(special.logsumexp(x, axis=-1))
 
     @staticmethod
     def take(x: ArrayLike, index: NDArray[np.int64]) -> Floats:

@@ -20,6 +20,7 @@ VARIABLES: dict[str, str] = {
     "peak": "level",
     "half_life": "log2_half_life",
     "persistent": "logit_persistent",
+    "shape": "log_shape",
     "tau": "log_tau_ratio",
 }
 
@@ -35,7 +36,7 @@ def effect_mean(coefficients: Mapping[str, Any], points: Points, decay: Decay, m
     Parameters
     ----------
     coefficients : mapping of str to array, shape (..., terms)
-        By parameter (`peak`, `half_life`, `persistent`).
+        By parameter (`peak`, `half_life`, `persistent`, `shape`).
     points : Points
     decay : Decay
     maths : Maths

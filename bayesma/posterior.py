@@ -104,7 +104,7 @@ class Fit:
         pandas.DataFrame
             Index: parameter; columns mean, sd, ci_low, ci_high, ess_bulk, ess_tail, r_hat.
             `level` is in units of the effect measure at the reference delay, `log2_half_life`
-            in log2 days, `logit_persistent` in logits.
+            in log2 days, `logit_persistent` in logits, `log_shape` in natural logarithms.
         """
         return summary_table(reported(self.posterior, self.design), ci_prob)
 

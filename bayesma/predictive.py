@@ -80,8 +80,10 @@ def population_mean(plan: Design, draws: Draws) -> Floats:
     if plan.latent is not None:
         clock = plan.latent.filled(points.clock, draws["latent_delay"], MATHS)
         points = replace(points, clock=clock)
-    mean = effect_mean(coefficients(plan, draws), points, plan.spec.family, MATHS)
-    return np.asarray(row_mean(mean, plan.pooling, len(plan.effects), MATHS))
+    # Before its reference delay a prior draw's effect may be more than a float holds.
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = effect_mean(coefficients(plan, draws), points, plan.spec.family, MATHS)
+        return np.asarray(row_mean(mean, plan.pooling, len(plan.effects), MATHS))
 
 
 def _scales(plan: Design, draws: Draws) -> list[Floats]:
@@ -90,10 +92,11 @@ def _scales(plan: Design, draws: Draws) -> list[Floats]:
     if plan.kappa_names:
         mean = population_mean(plan, draws)
         pairs = zip(plan.tau_names[::-1], plan.kappa_names[::-1], strict=True)
-        return [
-            enters * spread(draws[tau][..., None], draws[kappa][..., None], mean)
-            for tau, kappa in pairs
-        ]
+        with np.errstate(over="ignore", invalid="ignore"):  # as the mean it goes with
+            return [
+                enters * spread(draws[tau][..., None], draws[kappa][..., None], mean)
+                for tau, kappa in pairs
+            ]
     if not plan.varying_tau:
         return [enters]
     return [np.asarray(enters * np.exp(draws[VARIABLES["tau"]] @ plan.tau_matrix.T))]
@@ -140,7 +143,7 @@ def log_likelihoods(plan: Design, draws: Draws) -> tuple[Floats, Floats]:
     residual, scales, found = _levels(plan, draws, _taus(plan, draws))
     counts = np.bincount(plan.groups.outermost, minlength=len(plan.groups.labels[0]))
     whitening = plan.effects.covariance.whitening()
-    tops, log_weights = [found[-1]], np.zeros(1)
+    tops, log_weights = [found[-1]], np.zeros((1, 1))
     if plan.spec.population == "student":
         log_w, log_weights = _mixture(draws)
         tops = _given(found[-1], log_w)

@@ -32,6 +32,8 @@ SMALLEST_ARM, LARGEST_ARM = 5, 9
 # What is measured has this mean in control animals and this SD between animals; Hedges g does
 # not depend on either.
 CONTROL_MEAN, ANIMAL_SD = 10.0, 2.0
+# What a truth states by regimen, and between which numbers.
+RANGES = (("half_life", 0.0, np.inf), ("persistent", 0.0, 1.0), ("shape", 0.0, np.inf))
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,12 @@ class Truth:
         Days by regimen; empty where the effect does not fade.
     persistent : mapping of str to float
         Share of the peak that never fades, by regimen (`plateau` only).
-    decay : {"exponential", "plateau", "none"}
+    decay : {"exponential", "plateau", "weibull", "none"}
         Decay family.
     tau, tau_experiment : float
         Standard deviations between studies, and between experiments of a study.
+    shape : mapping of str to float
+        Shape k by regimen (`weibull` only).
 
     Raises
     ------
@@ -66,11 +70,12 @@ class Truth:
     decay: str = "exponential"
     tau: float = 0.5
     tau_experiment: float = 0.0
+    shape: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that every regimen has the numbers its decay family needs."""
         needed = family(self.decay).parameters
-        for name, low, high in (("half_life", 0.0, np.inf), ("persistent", 0.0, 1.0)):
+        for name, low, high in RANGES:
             given: Mapping[str, float] = getattr(self, name)
             if set(given) != (set(self.peak) if name in needed else set()):
                 want = f"one for each of {', '.join(self.peak)}" if name in needed else "none"
@@ -97,6 +102,7 @@ class Truth:
             "peak": _values(self.peak, regimens),
             "half_life": np.log2(_values(self.half_life, regimens)),
             "persistent": _logit(_values(self.persistent, regimens)),
+            "shape": np.log(_values(self.shape, regimens)),
         }
         used = ("peak", *family(self.decay).parameters)
         # A level stated at delay 0 is the peak.

@@ -49,13 +49,16 @@ DECAY_PRIORS: dict[str, Prior] = {
     "half_life_contrast": p.Normal(0, 3),
     "persistent": p.Normal(0, 1.5),
     "persistent_contrast": p.Normal(0, 1.5),
+    # A Weibull shape of 0.37 to 2.7 in the central 95%: slower or faster than an exponential.
+    "shape": p.Normal(0, 0.5),
+    "shape_contrast": p.Normal(0, 0.5),
     "tau_contrast": p.Normal(0, 0.7),
     # tau over effect: about 0.6 in ketamine's pooled results wherever there is an effect.
     "kappa": p.HalfNormal(1),
     # Juarez & Steel 2010, J. Bus. Econ. Stat. 28:52, section 3.
     "nu": p.Gamma(2, 0.1),
 }
-PARAMETERS = ("peak", "half_life", "persistent", "tau")
+PARAMETERS = ("peak", "half_life", "persistent", "shape", "tau")
 # Numbers without a formula, each with the choice that brings it into the model.
 SCALARS: dict[str, tuple[str, str]] = {
     "kappa": ("heterogeneity", "proportional"),
@@ -86,9 +89,11 @@ class ModelSpec:
         Formula of log2 half-life in days; not used by `none`.
     persistent : str
         Formula of the logit of the share that never fades (`plateau` only).
+    shape : str
+        Formula of the logarithm of the shape k (`weibull` only).
     tau : str
         Formula of log tau, relative to the average.
-    decay : {"exponential", "plateau", "none"}
+    decay : {"exponential", "plateau", "weibull", "none"}
         Decay family.
     likelihood : {"normal"}
         y given theta.
@@ -108,12 +113,12 @@ class ModelSpec:
     pooled_weights : {"precision", "equal"}
         How a published pooled result averages its members.
     priors : mapping of str to Prior
-        By parameter: `peak`, `half_life`, `persistent`, `tau` for the average over levels, and
-        each with ``_contrast`` for the difference between any two levels of a factor (for a
-        numeric covariate: the change over one of its standard deviations; for `tau`: on the
-        log). Further `kappa`, `nu`, `delay` (days; it has no default) and `small_study` (the
-        change over one standard deviation of 1/sqrt(n)). Those not given are filled in by
-        measure when data are met, and frozen.
+        By parameter: `peak`, `half_life`, `persistent`, `shape`, `tau` for the average over
+        levels, and each with ``_contrast`` for the difference between any two levels of a factor
+        (for a numeric covariate: the change over one of its standard deviations; for `tau` and
+        `shape`: on the log). Further `kappa`, `nu`, `delay` (days; it has no default) and
+        `small_study` (the change over one standard deviation of 1/sqrt(n)). Those not given are
+        filled in by measure when data are met, and frozen.
 
     Raises
     ------
@@ -124,6 +129,7 @@ class ModelSpec:
     peak: str = "1 + (1 | study)"
     persistent: str = "1"
     half_life: str = "1"
+    shape: str = "1"
     tau: str = "1"
     decay: str = "exponential"
     likelihood: str = "normal"

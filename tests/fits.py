@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from bayesma.analysis import Analysis, load_analysis
 from bayesma.bayes import engine
 from bayesma.bayes.sampler import Settings
 from bayesma.design import Design, design
-from bayesma.effects import Effects
+from bayesma.effects import Effects, effect_sizes
 from bayesma.mean import VARIABLES
 from bayesma.posterior import Fit
 from bayesma.predictive import prior_draws
 from bayesma.spec import ModelSpec
+
+EIGHT_ROWS = pd.DataFrame(
+    {
+        "row_id": [f"r{i}" for i in range(8)],
+        "study": ["A", "A", "B", "B", "C", "C", "D", "D"],
+        "y": [1.0, 2.0, 1.5, 0.5, 2.5, 1.0, 0.8, 1.2],
+        "v": [0.2] * 8,
+        "regimen": ["single"] * 4 + ["repeated"] * 4,
+        "species": ["rat", "mouse", "rat", "rat"] * 2,
+        "dose": [1.0, 2, 3, 4, 1, 2, 3, 4],
+        # Reference delays: the first of each four.
+        "delay": [0.5, 1, 2, 4, 3, 7, 14, 28],
+    }
+)
 
 
 def prior_sample(plan: Design, settings: Settings, divergent: int = 0) -> xr.DataTree:
@@ -73,3 +89,17 @@ def prior_fit(
     # Priors are wide: a half-life of seconds makes levels that no float holds.
     with np.errstate(all="ignore"):
         return Fit(engine._tree(plan, prior_sample(plan, settings, divergent), settings), plan)
+
+
+def hand_fit(spec: ModelSpec, rows: pd.DataFrame = EIGHT_ROWS, **draws: Any) -> Fit:
+    """A fit whose posterior is written by hand: one chain of the given draws per variable."""
+    plan = design(spec, effect_sizes(rows))
+    arrays = {}
+    for name, values in draws.items():
+        array = np.array([values], dtype=float)
+        dims = ["chain", "draw", f"{name}_term"][: array.ndim]
+        arrays[name] = (dims, array)
+    posterior = xr.Dataset(arrays)
+    sizes = {"chain": 1, "draw": posterior.sizes["draw"]}
+    posterior = posterior.assign_coords({d: np.arange(n) for d, n in sizes.items()})
+    return Fit(xr.DataTree.from_dict({"posterior": posterior}), plan)

@@ -5,7 +5,7 @@ import tomllib
 import pymc as pm
 import pytest
 
-from bayesma.analysis import load_analysis, load_spec, models
+from bayesma.analysis import load_analysis, load_spec, model_table, models
 from bayesma.bayes.model import build_design
 from bayesma.catalogue import root
 from bayesma.design import design
@@ -227,3 +227,16 @@ def test_bytes_that_are_no_text(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SpecError, match=r"mine\.toml: is not a TOML file"):
         load_analysis(path)
+
+
+def test_shipped_models_are_listed_with_their_data_decay_and_variants():
+    table = model_table().set_index("name")
+    assert list(table.index) == models()
+    assert table.loc["ketamine_pain", "data"] == "van_velzen_2021/pooled"
+    for name, row in table.iterrows():
+        analysis = load_analysis(name)
+        assert (row["title"], row["measure"]) == (analysis.title, analysis.measure)
+        assert row["decay"] == analysis.spec.decay
+        for variant in filter(None, row["variants"].split(", ")):
+            assert load_analysis(name, variant).name == f"{name}/{variant}"
+    assert "weibull" in table.loc["nmda_social", "variants"]

@@ -247,6 +247,115 @@ def test_a_contrast_of_delays_and_of_numbers(plain, nested):
     ].tolist()
 
 
+# -- compare, auc, half-life -------------------------------------------------------------------
+
+
+def test_regimens_are_compared_over_delays(pooled, ketamine, tmp_path):
+    file = tmp_path / "table.csv"
+    result = run("compare", pooled, "--delay", "1,3", "--rope=-0.2,0.2", "--csv", file)
+    assert result.exit_code == 0, result.stderr
+    # Prior draws have effects of either sign.
+    with pytest.warns(bm.RatioWarning, match="2 of 2 ratios"):
+        expected = bm.compare_regimens(ketamine, [1, 3], rope=(-0.2, 0.2))
+    with pytest.warns(bm.RatioWarning, match="2 of 2 ratios"):
+        readable = bm.compare_regimens(ketamine, [1, 3], rope=(-0.2, 0.2), digits=2)
+    same(file, expected)
+    assert result.stdout.startswith("population mean effect (SMD), and how it differs from that at")
+    for text in readable["effect"]:
+        assert text.split(" [")[0] in result.stdout
+    assert "note:" in result.stderr
+
+
+def test_what_is_compared_can_be_chosen(plain, nested):
+    options = ["--covariate", "species", "--reference", "mouse", "--at", "regimen=single"]
+    found = json.loads(run("compare", plain, *options, "--delay", "1", "--json").stdout)
+    assert found["reference"] == "mouse"
+    with pytest.warns(bm.RatioWarning, match="1 of 1 ratios"):
+        expected = bm.compare_regimens(nested, 1, "mouse", "species", regimen="single")
+    assert [r["effect"] for r in found["records"]] == expected["effect"].tolist()
+    assert found["records"][0]["difference"] is None
+    # The delays that a review asks about, where none is asked for.
+    found = json.loads(run("compare", plain, "--json").stdout)
+    assert sorted({r["delay"] for r in found["records"]}) == [1, 7, 14, 28]
+
+
+def test_delays_beyond_the_data_are_starred(pooled):
+    text = run("compare", pooled, "--delay", "1,40").stdout
+    assert "40*" in text
+    assert text.endswith("* a side lies outside the delays of the data\n")
+
+
+def test_an_area_is_that_of_the_query(plain, nested, tmp_path):
+    file = tmp_path / "area.csv"
+    options = ["--from", "12 h", "--to", "4", "--by", "regimen=single", "--csv", file]
+    result = run("auc", plain, *options)
+    assert result.exit_code == 0, result.stderr
+    expected = bm.summary(bm.auc(nested, bm.grid(nested, regimen="single"), 0.5, 4))
+    same(file, expected)
+    assert "area under the population mean effect (SMD) from 0.5 to 4 d" in result.stdout
+    assert "median and 95% interval, SMD x d" in result.stdout
+    assert "(average)" not in result.stdout  # the sentence above says what is averaged over
+    mean = json.loads(run("auc", plain, *options, "--mean", "--json").stdout)
+    assert mean["units"] == "SMD"
+    assert mean["records"][0]["median"] == pytest.approx(expected["median"][0] / 3.5, rel=1e-14)
+
+
+def test_half_lives_are_those_of_the_query(pooled, ketamine, tmp_path):
+    file = tmp_path / "half_lives.csv"
+    result = run("half-life", pooled, "--csv", file)
+    assert result.exit_code == 0, result.stderr
+    at = bm.grid(ketamine, regimen=["repeated", "single"])
+    expected = bm.summary(bm.half_life(ketamine, at))
+    same(file, expected)
+    for median in expected["median"]:
+        assert f"{median:.3g}" in result.stdout
+
+
+def test_half_lives_and_areas_are_contrasted(pooled, ketamine):
+    pair = ["contrast", pooled, "--contrast", "regimen=repeated,single"]
+    at = bm.grid(ketamine, regimen="single")
+    levels = {"regimen": ("repeated", "single")}
+    found = json.loads(run(*pair, "--of", "half_life", "--ratio", "--json").stdout)
+    expected = bm.contrast(ketamine, at, of="half_life", scale="ratio", **levels)
+    assert found["records"][0]["median"] == bm.summary(expected)["median"][0]
+    text = run(*pair, "--of", "half_life").stdout
+    assert "difference in half-life of the effect, regimen repeated minus single" in text
+    assert "median and 95% interval, d\n" in text
+    text = run(*pair, "--of", "half_life", "--ratio", "--rope", "0.8,1.25").stdout
+    assert "P(> 1)" in text
+    assert "P(in ROPE)" in text
+    found = json.loads(run(*pair, "--of", "auc", "--from", "0", "--to", "7", "--json").stdout)
+    with np.errstate(all="ignore"), pytest.warns(bm.ExtrapolationWarning, match="1 spans reach"):
+        expected = bm.contrast(ketamine, at, of="auc", start=0, stop=7, **levels)
+    assert found["records"][0]["median"] == bm.summary(expected)["median"][0]
+    assert found["units"] == "SMD x d"
+
+
+def test_a_ratio_that_is_no_size_is_noted(pooled):
+    pair = ["contrast", pooled, "--contrast", "regimen=repeated,single", "--delay", "1"]
+    result = run(*pair, "--ratio")  # of prior draws, whose effects have either sign
+    assert "note: 1 of 1 ratios have a denominator that may be 0" in result.stderr
+    assert "Warning" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["auc"], "an area needs its span, e.g. --from 0 --to 7"),
+        (["auc", "--from", "2", "--to", "1"], "from 2 to 1: an area starts before it stops"),
+        (["auc", "--from", "soon", "--to", "1"], "'soon' is not one number"),
+        (["compare", "--covariate", "colour"], "'colour' is not a factor of this model"),
+        (["compare", "--reference", "twice"], "regimen = 'twice' is not in the data"),
+        (["contrast", "--contrast", "species=rat,mouse", "--of", "auc"], "needs its span"),
+        (["contrast", "--contrast", "species=rat,mouse", "--of", "x"], "of = 'x'; known: effect"),
+    ],
+)
+def test_other_bad_questions_are_refused_in_one_message(plain, options, message):
+    found = refused(options[0], plain, *options[1:])
+    assert message in found
+    assert len(found.splitlines()) == 1
+
+
 # -- refusals ----------------------------------------------------------------------------------
 
 
@@ -414,6 +523,18 @@ def test_a_variant_is_fitted(instant, tmp_path):
     assert bm.load_fit(tmp_path).spec.decay == "plateau"
 
 
+def test_a_weibull_says_what_its_shape_is(model, instant, tmp_path):
+    model.write_text(MODEL.replace('half_life = "regimen"', 'decay = "weibull"\nshape = "regimen"'))
+    result = run("fit", model, "-o", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert "decay = weibull: share(t) = 2^(-(t/h)^k)" in result.stdout
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "shape Normal(0, 0.5) log of the Weibull shape" in lines
+    assert "shape_contrast Normal(0, 0.5) difference between any two levels" in lines
+    assert "log_shape[regimen[single]]" in result.stdout
+    assert "log of the Weibull shape" in bm.load_fit(tmp_path).posterior["log_shape"].units
+
+
 def test_a_model_without_decay_has_no_half_life(model, instant, tmp_path):
     model.write_text(MODEL.replace('half_life = "regimen"', 'decay = "none"'))
     result = run("fit", model, "-o", tmp_path)
@@ -433,6 +554,20 @@ def test_a_fit_that_has_not_converged_exits_with_1_and_says_so_first(model, inst
     after = result.stdout.index("5 divergent transitions")
     assert result.stdout.index("NOT converged") < after < result.stdout.index("level[Intercept]")
     assert "Warning" not in result.stderr
+
+
+def test_a_fit_as_json_is_all_there_is(model, instant, tmp_path):
+    instant.divergent = 1
+    result = run("fit", model, "-o", tmp_path, "--seed", "7", "--json")
+    assert result.exit_code == 1
+    (settings,) = instant.asked
+    assert not settings.progress
+    found = json.loads(result.stdout)
+    fit = bm.load_fit(tmp_path)
+    assert (found["model"], found["seed"], found["converged"]) == ("mine", 7, False)
+    assert found["spec"]["peak"] == "regimen + (1 | study)"
+    assert found["notes"] == [*fit.notes, *fit.problems]
+    assert [r["parameter"] for r in found["records"]] == fit.summary().index.tolist()
 
 
 @pytest.mark.parametrize(
@@ -561,11 +696,16 @@ def test_data_sets_are_listed(tmp_path):
     assert found["records"] == expected.to_dict("records")
 
 
-def test_models_are_listed_with_their_variants():
-    text = run("models").stdout
+def test_models_are_listed_with_their_variants(tmp_path):
+    text = run("models", "--csv", tmp_path / "models.csv").stdout
     for name in bm.analysis.models():
         assert name in text
     assert "plateau" in text
+    expected = bm.analysis.model_table()
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "models.csv", keep_default_na=False), expected
+    )
+    assert json.loads(run("models", "--json").stdout)["records"] == expected.to_dict("records")
 
 
 # -- demo --------------------------------------------------------------------------------------

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +41,7 @@ def tree_of(plan, divergent=0, **replaced):
         ("level", "peak"),
         ("log2_half_life", "half_life"),
         ("logit_persistent", "persistent"),
+        ("log_shape", "shape"),
     ):
         if parameter in plan.spec.predictors:
             terms = np.array(plan.predictors[parameter].terms)
@@ -186,6 +189,19 @@ def test_a_persistent_share_that_learnt_nothing_is_named():
         "the persistent share after repeated follows its prior",
         "the persistent share after single follows its prior",
     ]
+
+
+def test_a_weibull_needs_delays_at_three_places_and_draws_that_learnt():
+    spec = replace(PLATEAU, decay="weibull")
+    delay = [0.1, 0.2, 1, 2, 10, 20, 0.1, 0.2, 0.3, 7, 10, 20]
+    plan = plan_of(spec, delay=delay)
+    values = tree_of(plan)["posterior"]["log_shape"].values * 0.5 / 0.2  # the prior's SD
+    assert identification_problems(tree_of(plan, log_shape=0.5 * values), plan) == [
+        "delays after repeated lie at 2 separate places; a Weibull shape needs three, so there it "
+        "follows its prior"
+    ]
+    found = identification_problems(tree_of(plan, log_shape=values), plan)
+    assert found[1].startswith("the Weibull shape after single follows its prior: its posterior")
 
 
 def test_few_groups_leave_tau_to_its_prior():

@@ -1,9 +1,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytensor.tensor as pt
 import pytest
 
 from bayesma.analysis import load_analysis
+from bayesma.bayes.maths import PyTensorMaths
 from bayesma.bayes.model import build_design
 from bayesma.decay import FAMILIES
 from bayesma.design import Design, Points, design
@@ -102,15 +104,16 @@ def test_gradients_are_finite_where_a_half_life_leaves_nothing(decay):
 
 def points(clock, reference, terms=1):
     ones = np.ones((len(clock), terms))
-    matrices = dict.fromkeys(("peak", "half_life", "persistent"), ones)
+    matrices = dict.fromkeys(("peak", "half_life", "persistent", "shape"), ones)
     return Points(matrices, np.array(clock, float), np.array(reference, float))
 
 
-def coefficients(level=3.0, half_life=1.0, persistent=0.0):
+def coefficients(level=3.0, half_life=1.0, persistent=0.0, shape=0.0):
     return {
         "peak": np.array([level]),
         "half_life": np.array([half_life]),
         "persistent": np.array([persistent]),
+        "shape": np.array([shape]),
     }
 
 
@@ -134,15 +137,19 @@ def test_means_by_hand():
     # Persistent 1/2: share 3/4 at 2 d, 5/8 at 4 d; peak 4.
     found = effect_mean(coefficients(), at, FAMILIES["plateau"], MATHS)
     assert found == pytest.approx([4, 2.5], rel=1e-14)  # exp2 of log2: a few ulp
+    # Shape 2: half at 2 d, 2^-4 at 4 d; peak 6.
+    found = effect_mean(coefficients(shape=np.log(2)), at, FAMILIES["weibull"], MATHS)
+    assert found == pytest.approx([6, 6 / 16], rel=1e-14)  # exp of a log: a few ulp
     found = effect_mean(coefficients(), at, FAMILIES["none"], MATHS)
     assert found.tolist() == [3, 3]
 
 
-def test_a_tiny_half_life_neither_overflows_nor_makes_nan():
+@pytest.mark.parametrize("decay", ["exponential", "weibull"])
+def test_a_tiny_half_life_neither_overflows_nor_makes_nan(decay):
     # Half-life of 2^-30 d at delays far beyond it: 2^-(10^9) is 0, but ratios stay ratios.
     at = points([1, 1.0, 2], [1, 2, 1])
     with np.errstate(over="ignore"):  # before the reference the effect is truly beyond a float
-        found = effect_mean(coefficients(half_life=-30.0), at, FAMILIES["exponential"], MATHS)
+        found = effect_mean(coefficients(half_life=-30.0), at, FAMILIES[decay], MATHS)
     assert found.tolist() == [3, np.inf, 0]
 
 
@@ -165,3 +172,17 @@ def test_rows_are_weighted_means_of_their_points_by_hand():
     found = row_mean(np.array([2.0, 4, 5]), pooling, 2, MATHS)
     assert found == pytest.approx([1.4 / 0.6, 5], rel=1e-15)
     assert row_mean(np.array([2.0, 4, 5]), None, 3, MATHS).tolist() == [2, 4, 5]
+
+
+@pytest.mark.parametrize("decay", FAMILIES)
+def test_areas_are_one_formula_for_both_worlds(decay):
+    shape = np.array([-0.5, 0.0, 0.7])
+    given = {"half_life": np.array([-5.0, 0.0, 3.0]), "persistent": shape, "shape": shape}
+    reference = np.array([0.0, 0.5, 2.0])
+    expected = FAMILIES[decay].relative_area(1.0, 7.0, reference, given, MATHS)
+    symbols = {name: pt.as_tensor(values) for name, values in given.items()}
+    found = FAMILIES[decay].relative_area(
+        1.0, 7.0, pt.as_tensor(reference), symbols, PyTensorMaths()
+    )
+    # The same few dozen operations, roundings of 1e-16 each; powers of up to 2^5 days enlarge them.
+    np.testing.assert_allclose(found.eval(mode=QUICK), expected, rtol=1e-12)

@@ -291,3 +291,17 @@ def test_the_same_generator_gives_the_same_draws():
         replicates(plan, first, np.random.default_rng(4)),
         replicates(plan, again, np.random.default_rng(4)),
     )
+
+
+@pytest.mark.parametrize("decay", ["exponential", "weibull"])
+def test_an_effect_that_no_float_holds_is_infinite_without_a_warning(decay):
+    # Stated at 2 d with a half-life of 2^-30 d: at 1 d it was 2^(2^30) times as large.
+    rows = ROWS.assign(delay=[1.0, 2, 3, 3, 7, 14])
+    plan = design(ModelSpec(decay=decay), effect_sizes(rows))
+    draws = {name: np.zeros((1, 1)) for name in ("level", "log_shape")}
+    draws |= {"level": np.ones((1, 1)), "log2_half_life": np.full((1, 1), -30.0)}
+    reference = plan.references[()]
+    delay = rows["delay"].to_numpy()
+    expected = np.where(delay < reference, np.inf, np.where(delay > reference, 0.0, 1.0))
+    assert set(expected) == {0.0, 1.0, np.inf}
+    assert mean_at_rows(plan, draws)[0].tolist() == expected.tolist()

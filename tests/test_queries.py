@@ -3,9 +3,10 @@ import sys
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
+from fits import EIGHT_ROWS as ROWS
+from fits import hand_fit
 from scipy import stats
 
 import bayesma as bm
@@ -15,34 +16,6 @@ from bayesma.effects import effect_sizes
 from bayesma.errors import ExtrapolationWarning, QueryError, UnseenLevelError
 from bayesma.posterior import Fit
 from bayesma.queries.curves import effect_at
-
-ROWS = pd.DataFrame(
-    {
-        "row_id": [f"r{i}" for i in range(8)],
-        "study": ["A", "A", "B", "B", "C", "C", "D", "D"],
-        "y": [1.0, 2.0, 1.5, 0.5, 2.5, 1.0, 0.8, 1.2],
-        "v": [0.2] * 8,
-        "regimen": ["single"] * 4 + ["repeated"] * 4,
-        "species": ["rat", "mouse", "rat", "rat"] * 2,
-        "dose": [1.0, 2, 3, 4, 1, 2, 3, 4],
-        # Reference delays: the first of each four.
-        "delay": [0.5, 1, 2, 4, 3, 7, 14, 28],
-    }
-)
-
-
-def hand_fit(spec, **draws):
-    """A fit whose posterior is written by hand: one chain of the given draws per variable."""
-    plan = design(spec, effect_sizes(ROWS))
-    arrays = {}
-    for name, values in draws.items():
-        array = np.array([values], dtype=float)
-        dims = ["chain", "draw", f"{name}_term"][: array.ndim]
-        arrays[name] = (dims, array)
-    posterior = xr.Dataset(arrays)
-    sizes = {"chain": 1, "draw": posterior.sizes["draw"]}
-    posterior = posterior.assign_coords({d: np.arange(n) for d, n in sizes.items()})
-    return Fit(xr.DataTree.from_dict({"posterior": posterior}), plan)
 
 
 @pytest.fixture

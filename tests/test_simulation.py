@@ -37,6 +37,9 @@ def test_true_means_by_hand():
     plateau = replace(TRUTH, decay="plateau", persistent={"single": 0.5, "repeated": 0.2})
     expected = [1.5, 1.5 * 0.75, 1.5 * 9 / 16, 2.5, 2.5 * 0.6, 2.5 * 0.25]
     assert plateau.mean(rows) == pytest.approx(expected, rel=1e-14)  # a logit and back
+    weibull = replace(TRUTH, decay="weibull", shape={"single": 2.0, "repeated": 0.5})
+    expected = [1.5, 0.75, 1.5 * 2**-9, 2.5, 1.25, 2.5 / 4]
+    assert weibull.mean(rows) == pytest.approx(expected, rel=1e-14)  # a log and back
     none = Truth({"single": 1.5, "repeated": 2.5}, decay="none")
     assert none.mean(rows).tolist() == [1.5] * 3 + [2.5] * 3
 
@@ -63,6 +66,8 @@ def test_a_layout_takes_regimens_and_delays_in_turn():
         ({"half_life": {"single": 0.0, "repeated": 1.0}}, "it lies between 0 and inf"),
         ({"persistent": {"single": 0.5, "repeated": 0.5}}, "'exponential' takes none"),
         ({"decay": "none"}, "decay = 'none' takes none"),
+        ({"shape": {"single": 1.0, "repeated": 1.0}}, "shape = {'single': 1.0, 'repeated': 1.0}"),
+        ({"decay": "weibull"}, "shape = {}: decay = 'weibull' takes one for each of single"),
         ({"decay": "plateau"}, "decay = 'plateau' takes one for each of single, repeated"),
         ({"tau": -0.1}, "tau = -0.1, tau_experiment = 0.0: at least 0"),
         ({"tau_experiment": float("nan")}, "tau_experiment = nan: at least 0"),
@@ -307,6 +312,16 @@ FAMILIES = {
         ),
         bm.ModelSpec(peak="regimen + (1 | study)", half_life="regimen", decay="plateau"),
     ),
+    "weibull": (
+        Truth(
+            {"single": 1.5, "repeated": 2.0},
+            {"single": 1.0, "repeated": 7.0},
+            decay="weibull",
+            tau=0.5,
+            shape={"single": 0.7, "repeated": 0.7},
+        ),
+        bm.ModelSpec(peak="regimen + (1 | study)", half_life="regimen", decay="weibull"),
+    ),
 }
 SEEN = {"single": (0.05, 0.5, 2.0, 7.0), "repeated": (0.25, 2.0, 7.0, 28.0)}
 
@@ -325,6 +340,8 @@ def covered(fit, truth):
         share = truth.persistent["single"]
         draws = fit.posterior["logit_persistent"].values
         known["persistent"] = (draws, np.log(share / (1 - share)))
+    if truth.shape:
+        known["shape"] = (fit.posterior["log_shape"].values, np.log(truth.shape["single"]))
     intervals = {name: np.quantile(draws, [0.025, 0.975]) for name, (draws, _) in known.items()}
     return {name: low <= known[name][1] <= high for name, (low, high) in intervals.items()}
 

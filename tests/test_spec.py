@@ -51,6 +51,9 @@ def test_priors_are_filled_in_by_measure_and_those_given_stay():
     assert resolved.priors["peak_contrast"] == priors.normal(0, 2.5)
     assert resolved.priors["half_life"] == priors.normal(0, 3)
     assert resolved.priors["persistent"] == priors.normal(0, 1.5)
+    weibull = ModelSpec(decay="weibull", shape="regimen").resolved("SMD")
+    assert weibull.predictors == ("peak", "half_life", "shape")
+    assert weibull.priors["shape"] == weibull.priors["shape_contrast"] == priors.normal(0, 0.5)
     assert ModelSpec().resolved("SMD").priors["peak"] == priors.normal(0, 5)
     assert ModelSpec().resolved("SMD").priors["tau"] == priors.half_normal(2)
     assert resolved.resolved("SMD") == resolved
@@ -97,6 +100,7 @@ def test_a_measure_without_default_priors_asks_for_them():
         ),
         *(({name: "???"}, f"{name} = '\\?\\?\\?'; known: ") for name in CHOICES),
         ({"half_life": "1 + (1 | study)"}, r"half_life = .*: group effects belong to peak"),
+        ({"shape": "1 + (1 | study)"}, r"shape = .*: group effects belong to peak"),
         ({"half_life": "0 + regimen"}, "half_life = '0 . regimen': it needs its intercept"),
         ({"peak": "regimen species"}, "peak = 'regimen species': cannot be parsed"),
         ({"peak": "1 + (1 | study) + (1 | lab)"}, "group effects must be nested"),

@@ -176,6 +176,7 @@ def _labelled(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
         "level": f"{measure} at the reference delay of each decay cell",
         "log2_half_life": "log2 of days",
         "logit_persistent": "logit of the share of the peak that does not fade",
+        "log_shape": "log of the Weibull shape",
         "log_tau_ratio": "log of tau relative to its average",
         "nu": "degrees of freedom of the Student-t study effects",
         "latent_delay": "days",

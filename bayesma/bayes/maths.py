@@ -14,6 +14,10 @@ class PyTensorMaths:
 
     exp = staticmethod(pt.exp)
     exp2 = staticmethod(pt.exp2)
+    expm1 = staticmethod(pt.expm1)
+    gammainc = staticmethod(pt.gammainc)
+    gammaincc = staticmethod(pt.gammaincc)
+    gammaln = staticmethod(pt.gammaln)
     log = staticmethod(pt.log)
     log2 = staticmethod(pt.log2)
     where = staticmethod(pt.switch)

@@ -1,5 +1,6 @@
 """The command line: parse, call, print."""
 
-from bayesma.cli.commands import app, main
+from bayesma.cli import commands, fitting, questions  # each adds its commands to the application
+from bayesma.cli.app import app, main
 
-__all__ = ["app", "main"]
+__all__ = ["app", "commands", "fitting", "main", "questions"]

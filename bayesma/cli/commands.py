@@ -1,107 +1,21 @@
-"""The commands: parse, call, print."""
+"""Commands on what is at hand: data sets, models, tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from bayesma.cli.console import ERR, OUT
-from bayesma.cli.demo import MODEL, draw_demo, print_demo
-from bayesma.cli.files import draw, prepare, write_csv
-from bayesma.cli.notes import noted, print_notes
-from bayesma.cli.parsing import (
-    interval,
-    pairs,
-    parsed_delays,
-    read_covariates,
-    read_delays,
-    read_levels,
-)
-from bayesma.cli.printing import (
-    answer,
-    print_cells,
-    print_counts,
-    print_fit,
-    print_json,
-    print_plan,
-)
-from bayesma.errors import (
-    BayesmaError,
-    QueryError,
-)
+from bayesma.cli.app import app
+from bayesma.cli.console import OUT
+from bayesma.cli.files import write_csv
+from bayesma.cli.notes import print_notes
+from bayesma.cli.options import Csv, Json
+from bayesma.cli.parsing import pairs
+from bayesma.cli.printing import print_cells, print_counts, print_json
 
-if TYPE_CHECKING:
-    from bayesma.posterior import Fit
-
-
-__all__ = ["app", "main"]
-
-
-class _Commands(TyperGroup):
-    """Commands that refuse in one message: no traceback, exit status 2."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command."""
-        try:
-            return super().invoke(ctx)
-        except BayesmaError as error:
-            ERR.print(str(error), soft_wrap=True)
-            raise typer.Exit(2) from error
-
-
-app = typer.Typer(
-    cls=_Commands,
-    help="Bayesian meta-analysis of drug effects that fade.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"bayesma {version('bayesma')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    pass
-
-
-Csv = Annotated[Path | None, typer.Option("--csv", help="Write the table, unrounded, to FILE.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a fit, or its .nc file.")]
-Delay = Annotated[
-    str | None,
-    typer.Option(help="Days since the last dose: 0:28:0.5 (from:to:step), '30 min,1,7', or both."),
-]
-At = Annotated[
-    list[str] | None,
-    typer.Option("--at", help="Hold a covariate at one level: species=rat. Repeat for others."),
-]
-By = Annotated[
-    list[str] | None,
-    typer.Option("--by", help="Several levels of a covariate: regimen=single,repeated."),
-]
-Ci = Annotated[float, typer.Option("--ci", help="Probability of the intervals.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")]
-Quiet = Annotated[bool, typer.Option("--no-progress", help="Show no progress bar.")]
+__all__ = ["check", "list_datasets", "list_models"]
 
 
 @app.command("datasets")
@@ -130,21 +44,18 @@ def list_datasets(csv: Csv = None, as_json: Json = False) -> None:
 
 
 @app.command("models")
-def list_models() -> None:
-    """List the shipped models and their variants."""
-    import tomllib
+def list_models(csv: Csv = None, as_json: Json = False) -> None:
+    """List the shipped models: their data, decay and variants."""
+    from bayesma.analysis import model_table
 
-    from bayesma.catalogue import root
-
-    records = {
-        path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(root("models").glob("*.toml"))
-    }
-    cells = [
-        (name, record["title"], ", ".join(record.get("variants", {})))
-        for name, record in records.items()
-    ]
-    print_cells(("name", "title", "variants"), cells)
+    table = model_table()
+    write_csv(csv, table)
+    if as_json:
+        print_json(table)
+        return
+    columns = ("name", "title", "data", "decay", "variants")
+    cells = list(zip(*(table[column] for column in columns), strict=True))
+    print_cells(columns, cells, whole="name")
 
 
 @app.command()
@@ -195,145 +106,3 @@ def check(
             f"{effects.y.min():.2f} to {effects.y.max():.2f}"
         )
         print_notes(effects.notes, OUT)
-
-
-@app.command("fit")
-def fit_model(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="TOML file, or a model's name.")],
-    out: Out,
-    variant: Annotated[str | None, typer.Option(help="A variant that the file defines.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same draws.")] = None,
-    draws: Annotated[int | None, typer.Option(min=1, help="Kept draws per chain.")] = None,
-    tune: Annotated[int | None, typer.Option(min=1, help="Warm-up draws per chain.")] = None,
-    chains: Annotated[int | None, typer.Option(min=1, help="Number of chains.")] = None,
-    sampler: Annotated[str, typer.Option(help="nutpie or pymc.")] = "nutpie",
-    no_progress: Quiet = False,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of data sets of your own (else BAYESMA_DATA).")
-    ] = None,
-) -> None:
-    """Sample a model; write fit.nc and summary.csv. Exit status 1 if it has not converged."""
-    from bayesma.analysis import load_analysis
-    from bayesma.design import design
-
-    analysis = load_analysis(model, variant)
-    effects = analysis.effects(data)
-    plan = design(analysis.spec, effects)
-    prepare(out, "fit.nc", "summary.csv")
-    OUT.print(f"{analysis.name}: {analysis.title}", soft_wrap=True)
-    print_plan(plan)
-    from bayesma.bayes import fit
-
-    asked = {"draws": draws, "tune": tune, "chains": chains}
-    settings = {**analysis.sampling, **{k: v for k, v in asked.items() if v is not None}}
-    with noted():  # what the warning says is printed below
-        found = fit(
-            effects, analysis.spec, seed=seed, sampler=sampler, progress=not no_progress, **settings
-        )
-    found.save(out / "fit.nc")
-    summary = found.summary()
-    write_csv(out / "summary.csv", summary.rename_axis("parameter").reset_index())
-    print_fit(found, summary)
-    OUT.print(f"written: {out / 'fit.nc'}, {out / 'summary.csv'}", soft_wrap=True)
-    if not found.converged:
-        raise typer.Exit(1)
-
-
-@app.command()
-def curve(
-    folder: Folder,
-    by: By = None,
-    delay: Delay = None,
-    at: At = None,
-    study: Annotated[str, typer.Option(help="average: the population mean; new: a new study.")] = (
-        "average"
-    ),
-    seed: Annotated[int | None, typer.Option(help="Needed for a new study.")] = None,
-    ci: Ci = 0.95,
-    png: Annotated[Path | None, typer.Option(help="Draw the curve into FILE.")] = None,
-    log_delay: Annotated[
-        bool, typer.Option("--log-delay", help="Draw the delays on a logarithmic axis.")
-    ] = False,
-    csv: Csv = None,
-    as_json: Json = False,
-) -> None:
-    """Print the effect by delay: medians and intervals, one curve per level."""
-    from bayesma.posterior import load_fit
-    from bayesma.queries import decay_curve, grid, summary
-
-    fit = load_fit(folder)
-    asked = read_covariates(fit.design, by, at)
-    delays = read_delays(fit.design, delay)
-    with noted(fit) as notes:
-        found = decay_curve(fit, grid(fit, delay=delays, **asked), study, seed)  # type: ignore[arg-type]
-        table = summary(found, ci)
-    if png is not None:
-        draw(png, fit, found, ci, log_delay)
-    answer(table, notes, csv, as_json)
-
-
-@app.command()
-def contrast(
-    folder: Folder,
-    pair: Annotated[
-        str, typer.Option("--contrast", help="First minus second: regimen=repeated,single.")
-    ],
-    delay: Delay = None,
-    at: At = None,
-    by: By = None,
-    rope: Annotated[
-        str | None, typer.Option(help="Region of practical equivalence: --rope=-0.2,0.2.")
-    ] = None,
-    ci: Ci = 0.95,
-    csv: Csv = None,
-    as_json: Json = False,
-) -> None:
-    """Print the difference in effect between two levels of a covariate."""
-    from bayesma.posterior import load_fit
-    from bayesma.queries import contrast as contrast_of
-    from bayesma.queries import grid, summary
-
-    fit = load_fit(folder)
-    ((name, text),) = pairs([pair], "--contrast").items()
-    over_delay = name == "delay"
-    levels: Sequence[Any] = (
-        parsed_delays(text) if over_delay else read_levels(fit.design, name, text)
-    )
-    if len(levels) != 2:
-        raise QueryError(
-            f"--contrast {pair}: two levels, first minus second, are needed: {name}=FIRST,SECOND"
-        )
-    asked = read_covariates(fit.design, by, at, {} if over_delay else {name: levels})
-    delays = levels if over_delay else read_delays(fit.design, delay)
-    with noted(fit) as notes:
-        found = contrast_of(fit, grid(fit, delay=delays, **asked), **{name: tuple(levels)})
-        table = summary(found, ci, None if rope is None else interval(rope))
-    answer(table, notes, csv, as_json)
-
-
-@app.command()
-def demo(
-    out: Out,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 1,
-    no_progress: Quiet = False,
-) -> None:
-    """Fit ketamine against neuropathic pain under two decay forms, and draw the curves."""
-    names = ("fit.nc", "fit_plateau.nc", "decay_curves.png", "decay_curves_plateau.png")
-    prepare(out, *names)
-    from bayesma.analysis import load_analysis
-    from bayesma.bayes import fit
-
-    fits: dict[str, Fit] = {}
-    for variant, name in zip((None, "plateau"), names[:2], strict=True):
-        analysis = load_analysis(MODEL, variant)
-        ERR.print(f"fitting {analysis.name} (compiling takes a moment) ...")
-        with noted():
-            found = fit(analysis, seed=seed, progress=not no_progress)
-        found.save(out / name)
-        fits[found.spec.decay] = found
-    for found, name in zip(fits.values(), names[2:], strict=True):
-        draw_demo(out / name, found, analysis.title)
-    print_demo(fits)
-    OUT.print("written: " + ", ".join(str(out / name) for name in names), soft_wrap=True)
-    if not all(found.converged for found in fits.values()):
-        raise typer.Exit(1)

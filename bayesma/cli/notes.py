@@ -13,11 +13,15 @@ from bayesma.cli.console import ERR
 from bayesma.errors import (
     ConvergenceWarning,
     ExtrapolationWarning,
+    RatioWarning,
 )
 
 if TYPE_CHECKING:
     from bayesma.posterior import Fit
 
+
+# What a warning of the package is about: the user's question, never its code.
+TOLD = (ConvergenceWarning, ExtrapolationWarning, RatioWarning)
 
 __all__ = ["noted", "print_notes"]
 
@@ -36,7 +40,7 @@ def noted(fit: Fit | None = None) -> Iterator[list[str]]:
         found += [] if fit.converged else ["this fit has NOT converged: its numbers may be wrong"]
         found += fit.problems
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        for kind in (ConvergenceWarning, ExtrapolationWarning):
+        for kind in TOLD:
             warnings.simplefilter("always", kind)
         others = warnings.showwarning
 
@@ -48,7 +52,7 @@ def noted(fit: Fit | None = None) -> Iterator[list[str]]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, ConvergenceWarning | ExtrapolationWarning):
+            if issubclass(category, TOLD):
                 found.append(str(message))
             else:
                 others(message, category, filename, lineno, file, line)

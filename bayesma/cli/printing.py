@@ -28,6 +28,7 @@ __all__ = [
     "answer",
     "cell",
     "print_cells",
+    "print_comparison",
     "print_counts",
     "print_fit",
     "print_frame",
@@ -43,6 +44,7 @@ HEADS = {
     "p_positive": "P(> 0)",
     "p_rope": "P(in ROPE)",
     "p_never": "P(never)",
+    "p_above_1": "P(> 1)",
     "beyond_data": "beyond data",
     "ess": "ESS",
     "r_hat": "R-hat",
@@ -52,20 +54,52 @@ HEADS = {
 DECIMALS = {"mean": 2, "sd": 2, "median": 2, "ci_low": 2, "ci_high": 2, "r_hat": 3}
 
 
-def answer(table: pd.DataFrame, notes: Sequence[str], csv: Path | None, as_json: bool) -> None:
+def answer(
+    table: pd.DataFrame, notes: Sequence[str], csv: Path | None, as_json: bool, units: str = ""
+) -> None:
     """Print a query's summary for people or as JSON, and write it to a file if asked."""
+    if units:
+        table.attrs["units"] = units
     write_csv(csv, table)
     if as_json:
         print_json(table, notes)
         return
     print_notes(notes)
     OUT.print(
-        f"{table.attrs['estimand']}; median and {table.attrs['ci_prob'] * 100:g}% interval",
+        f"{table.attrs['estimand']}; {_centre(table)}{f', {units}' if units else ''}",
         soft_wrap=True,
     )
-    print_frame(table.drop(columns=["mean", "sd"], errors="ignore"))
+    from bayesma.coders import AVERAGE
+
+    # What is said above, or in a note, is no column.
+    said = [name for name in table if (table[name].astype(str) == AVERAGE).all()]
+    shown = table.drop(columns=[*said, "mean", "sd", "p_other_sign"], errors="ignore")
+    print_frame(shown, durations="p_never" in shown)
     if "small_study" in table.attrs:
         OUT.print(table.attrs["small_study"], soft_wrap=True)
+
+
+def _centre(table: pd.DataFrame) -> str:
+    return f"median and {table.attrs['ci_prob'] * 100:g}% interval"
+
+
+def print_comparison(
+    table: pd.DataFrame, notes: Sequence[str], csv: Path | None, as_json: bool
+) -> None:
+    """Print a comparison of regimens to read, or as JSON; write its numbers to a file if asked."""
+    from bayesma.queries.comparisons import readable
+
+    write_csv(csv, table)
+    if as_json:
+        print_json(table, notes)
+        return
+    print_notes(notes)
+    OUT.print(f"{table.attrs['estimand']}; {_centre(table)}", soft_wrap=True)
+    texts = readable(table, DECIMALS["median"])
+    rows = [[cell(str(n), v) for n, v in zip(texts, row, strict=True)] for row in texts.to_numpy()]
+    print_cells([str(name) for name in texts], rows)
+    if texts.attrs.get("note"):
+        OUT.print(texts.attrs["note"])
 
 
 def print_json(table: pd.DataFrame, notes: Sequence[str] = ()) -> None:
@@ -158,6 +192,7 @@ def print_plan(plan: Design) -> None:
         "peak": f"level at the reference delay ({_references(plan)}); the peak follows from it",
         "half_life": "log2 of the half-life in days",
         "persistent": "logit of the share that never fades",
+        "shape": "log of the Weibull shape",
         "tau": "standard deviation of group effects",
         "kappa": "what that standard deviation gains, over the mean effect",
         "nu": "degrees of freedom of Student-t study effects",

@@ -1,5 +1,7 @@
 """Questions to a fit: Fit + grid -> labelled draws. Imports no sampler."""
 
+from bayesma.queries.areas import auc
+from bayesma.queries.comparisons import compare_regimens
 from bayesma.queries.contrasts import contrast
 from bayesma.queries.curves import decay_curve
 from bayesma.queries.fading import half_life, time_to_loss
@@ -9,6 +11,8 @@ from bayesma.queries.studies import small_study_effect, study_effects, study_wei
 from bayesma.queries.summaries import summary
 
 __all__ = [
+    "auc",
+    "compare_regimens",
     "contrast",
     "days",
     "decay_curve",

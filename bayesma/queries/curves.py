@@ -18,7 +18,7 @@ from bayesma.posterior import Fit
 from bayesma.queries.grids import points_of, warn_outside
 from bayesma.queries.studies import small_study_sentence
 
-__all__ = ["Study", "decay_curve", "draws_of", "effect_at", "labelled"]
+__all__ = ["Study", "averaged", "decay_curve", "draws_of", "effect_at", "labelled"]
 
 Floats = NDArray[np.float64]
 Study = Literal["average", "new"]
@@ -132,7 +132,7 @@ def labelled(fit: Fit, values: Floats, at: xr.Dataset, name: str, estimand: str)
         name=name,
     )
     out.attrs = {
-        "estimand": f"{estimand}{_averaged(at)}; an association across studies, from the model "
+        "estimand": f"{estimand}{averaged(at)}; an association across studies, from the model "
         f"peak = {fit.spec.peak}, decay = {fit.spec.decay}",
         "measure": fit.design.effects.measure,
         "units": fit.design.effects.measure,
@@ -143,7 +143,8 @@ def labelled(fit: Fit, values: Floats, at: xr.Dataset, name: str, estimand: str)
     return out
 
 
-def _averaged(at: xr.Dataset) -> str:
+def averaged(at: xr.Dataset) -> str:
+    """Return a clause that names the covariates of a grid which are averaged over."""
     names = [
         str(name)
         for name, values in at.coords.items()

@@ -20,7 +20,17 @@ from bayesma.errors import ExtrapolationWarning, QueryError, UnseenLevelError, d
 from bayesma.posterior import Fit
 from bayesma.units import duration
 
-__all__ = ["days", "grid", "hours", "point_dataset", "points_of", "warn_outside"]
+__all__ = [
+    "combinations_of",
+    "day_of",
+    "days",
+    "grid",
+    "hours",
+    "outside",
+    "point_dataset",
+    "points_of",
+    "warn_outside",
+]
 
 Floats = NDArray[np.float64]
 
@@ -88,7 +98,7 @@ def grid(fit: Fit, *, delay: Any = None, **covariates: Any) -> xr.Dataset:
     }
     axes = {name: _checked(plan, name, values) for name, values in axes.items()}
     if delay is not None:
-        axes["delay"] = [_delay(value) for value in _values(delay)]
+        axes["delay"] = [day_of(value) for value in _values(delay)]
     frame = pd.DataFrame(list(itertools.product(*axes.values())), columns=list(axes))
     return point_dataset(plan, frame)
 
@@ -126,7 +136,8 @@ def _values(value: Any) -> list[Any]:
     return values
 
 
-def _delay(value: Any) -> float:
+def day_of(value: Any) -> float:
+    """Return a delay in days from a number of days or a text such as "30 min"."""
     found = duration(value) if isinstance(value, str) else float(value)
     if not (np.isfinite(found) and found >= 0):
         raise QueryError(f"delay {value}: delays are finite and 0 or more")
@@ -175,7 +186,7 @@ def point_dataset(plan: Design, frame: pd.DataFrame) -> xr.Dataset:
         values = frame[name].to_numpy(dtype=float if numeric else str)
         coords[str(name)] = ("point", values)
     if "delay" in frame and plan.spec.family.parameters:
-        coords["beyond_data"] = ("point", _beyond(plan, frame))
+        coords["beyond_data"] = ("point", outside(plan, frame, frame["delay"], frame["delay"]))
     return xr.Dataset(coords=coords)
 
 
@@ -186,15 +197,16 @@ def delay_range(plan: Design) -> Mapping[tuple[str, ...], tuple[float, float]]:
     return {k: (float(np.nanmin(clock)), float(np.nanmax(clock))) for k, clock in clocks.items()}
 
 
-def _beyond(plan: Design, frame: pd.DataFrame) -> NDArray[np.bool_]:
+def outside(plan: Design, frame: pd.DataFrame, first: Any, last: Any) -> NDArray[np.bool_]:
+    """Return where the delays from `first` to `last` leave those of a row's decay cell."""
     ranges = delay_range(plan)
     # A cell that no row has gives no range; what is asked of it is refused where it is computed.
     nowhere = (np.inf, -np.inf)
     bounds = np.array([ranges.get(key, nowhere) for key in cell_keys(frame, plan.cells)])
-    return np.asarray((frame["delay"] < bounds[:, 0]) | (frame["delay"] > bounds[:, 1]))
+    return np.asarray((first < bounds[:, 0]) | (last > bounds[:, 1]))
 
 
-def warn_outside(plan: Design, at: xr.Dataset) -> None:
+def warn_outside(plan: Design, at: xr.Dataset, what: str = "points lie") -> None:
     """Warn where points lie outside the delays of the data, once and with the numbers."""
     if "beyond_data" not in at.coords or not at["beyond_data"].any():
         return
@@ -203,7 +215,7 @@ def warn_outside(plan: Design, at: xr.Dataset) -> None:
         for key, (low, high) in delay_range(plan).items()
     )
     warnings.warn(
-        f"{int(at['beyond_data'].sum())} of {at.sizes['point']} points lie outside the delays of "
+        f"{int(at['beyond_data'].sum())} of {at.sizes['point']} {what} outside the delays of "
         f"the data ({ranges}): there the curve is its decay family's, not the data's",
         ExtrapolationWarning,
         stacklevel=3,
@@ -216,3 +228,9 @@ def points_of(at: xr.Dataset) -> pd.DataFrame:
         raise QueryError("this is not a grid: make one with bm.grid(fit, ...)")
     names = [name for name in at.coords if name not in ("point", "beyond_data")]
     return pd.DataFrame({str(name): at[name].values for name in names}, at["point"].values)
+
+
+def combinations_of(at: xr.Dataset) -> pd.DataFrame:
+    """Return the combinations of covariates in a grid, whatever its delays; at least one row."""
+    frame = points_of(at).drop(columns=["delay"], errors="ignore")
+    return frame.drop_duplicates(ignore_index=True) if len(frame.columns) else pd.DataFrame([{}])
