@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bayesma.catalogue import datasets, load_dataset
     from bayesma.covariance import compound_symmetry
     from bayesma.effects import Effects, effect_sizes
+    from bayesma.errorbars import suspect_sem
     from bayesma.errors import (
         BayesmaError,
         ConvergenceWarning,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         ExtrapolationWarning,
         QueryError,
         SpecError,
+        SuspectDataWarning,
         TableError,
         UnseenLevelError,
     )
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
         summary,
         time_to_loss,
     )
-    from bayesma.readers import read_table
+    from bayesma.readers import read_syrf, read_table
     from bayesma.spec import ModelSpec
     from bayesma.table import StudyTable
 
@@ -45,7 +47,9 @@ if TYPE_CHECKING:
 __all__ = [
     # data
     "StudyTable",
+    "read_syrf",
     "read_table",
+    "suspect_sem",
     "datasets",
     "load_dataset",
     # effects
@@ -82,6 +86,7 @@ __all__ = [
     "ExtrapolationWarning",
     "QueryError",
     "SpecError",
+    "SuspectDataWarning",
     "TableError",
     "UnseenLevelError",
     "__version__",
@@ -94,6 +99,7 @@ if not TYPE_CHECKING:
         "catalogue": ("datasets", "load_dataset"),
         "covariance": ("compound_symmetry",),
         "effects": ("Effects", "effect_sizes"),
+        "errorbars": ("suspect_sem",),
         "errors": (
             "BayesmaError",
             "ConvergenceWarning",
@@ -101,6 +107,7 @@ if not TYPE_CHECKING:
             "ExtrapolationWarning",
             "QueryError",
             "SpecError",
+            "SuspectDataWarning",
             "TableError",
             "UnseenLevelError",
         ),
@@ -119,7 +126,7 @@ if not TYPE_CHECKING:
             "summary",
             "time_to_loss",
         ),
-        "readers": ("read_table",),
+        "readers": ("read_syrf", "read_table"),
         "spec": ("ModelSpec",),
         "table": ("StudyTable",),
     }

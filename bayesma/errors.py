@@ -14,6 +14,7 @@ __all__ = [
     "Fault",
     "QueryError",
     "SpecError",
+    "SuspectDataWarning",
     "TableError",
     "UnseenLevelError",
     "did_you_mean",
@@ -107,6 +108,10 @@ class ConvergenceWarning(UserWarning):
 
 class ExtrapolationWarning(UserWarning):
     """The question lies outside the delays of the data."""
+
+
+class SuspectDataWarning(UserWarning):
+    """The table can be read, but what it says is unlikely: look at it again."""
 
 
 def nearest(name: object, known: Iterable[object], cutoff: float = 0.6) -> str | None:

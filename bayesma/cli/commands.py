@@ -29,6 +29,7 @@ from bayesma.cli.printing import (
     print_json,
     print_plan,
 )
+from bayesma.cli.syrf import syrf
 from bayesma.errors import (
     BayesmaError,
     QueryError,
@@ -167,6 +168,7 @@ def check(
 ) -> None:
     """Read a table, name every fault, count what it holds; --csv, --json give its effects."""
     from bayesma.effects import effect_sizes
+    from bayesma.errorbars import suspicion
     from bayesma.readers import read_table
 
     found = read_table(
@@ -179,7 +181,7 @@ def check(
     checked = found.frame if effects is None else effects.frame
     write_csv(csv, checked)
     if as_json:
-        print_json(checked, () if effects is None else effects.notes)
+        print_json(checked, () if effects is None else (*effects.notes, *suspicion(found)))
         return
     rows = found.frame["study"].value_counts()
     OUT.print(
@@ -194,7 +196,10 @@ def check(
             f"{len(effects)} effects ({effects.measure}): median {middle:.2f}, from "
             f"{effects.y.min():.2f} to {effects.y.max():.2f}"
         )
-        print_notes(effects.notes, OUT)
+        print_notes((*effects.notes, *suspicion(found)), OUT)
+
+
+app.command()(syrf)
 
 
 @app.command("fit")
