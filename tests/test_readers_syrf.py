@@ -420,8 +420,8 @@ def test_a_unit_that_is_told_is_used_without_a_warning():
 
 def test_plausible_minutes_are_not_doubted():
     assert time_signals([30, 1440, 10080], "min") == []
-    # Tests half an hour to 100 minutes after a dose: one signal, which alone is no warning.
-    assert time_signals([30, 45, 100], "min") == ["the longest, 100, would be 1.67 h"]
+    # Tests half an hour to four hours after a dose: one signal, which alone is no warning.
+    assert time_signals([30, 60, 120, 240], "min") == ["the longest, 240, would be 4 h"]
 
 
 def test_a_header_may_name_another_unit():

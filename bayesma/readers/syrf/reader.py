@@ -38,7 +38,7 @@ def read_syrf(
     controls: Controls | None = None,
     across_experiments: bool = False,
     greater_is_worse: Mapping[str, bool] | None = None,
-    error_type: Mapping[str, Literal["SD", "SEM"]] | None = None,
+    error_type: Mapping[str, str] | None = None,
     treatments: Mapping[str, Mapping[str, Any]] | None = None,
     constants: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
