@@ -219,8 +219,9 @@ def main() -> None:
         "studies are wrong, up to 9% in the tables as they are) and find 14 to 34% of the wrong "
         "comparisons; one signal finds about 70% at the cost of a quarter of the right ones. "
         "d > 3 is as low as it is because the one proven SEM of the SyRF export, below, would "
-        "pass a higher threshold. Where most errors of a table are SEMs, its studies cannot convict each "
-        "other: the comparison with others fails, and only the size of the effects is left.\n",
+        "pass a higher threshold. Where most errors of a table are SEMs, its studies cannot "
+        "convict each other: the comparison with others fails, and only the size of the effects "
+        "is left.\n",
         section(
             "SEMs planted in single comparisons (one in ten; studies with several)",
             rowwise(tables),

@@ -168,6 +168,11 @@ def test_a_named_control_may_have_another_disease_model():
     assert has(table.notes, "controls of another disease model, as told: 1")
 
 
+def test_two_entries_of_one_disease_model_are_told_apart():
+    lines = messages(export({}, SALINE | {"DiseaseModelId(s)": "m9"}))
+    assert "disease model ('stress'); 'saline' has another entry of that label" in lines[0]
+
+
 def test_what_is_not_compared_is_told():
     idle = SALINE | {"CohortId": "c5", "CohortLabel": "idle", "DiseaseModelId(s)": "m5"}
     bare = {"CohortId": "c6", "CohortLabel": "naive", "IsTreatmentControl": ""}
@@ -523,9 +528,9 @@ def test_the_real_export_is_read_end_to_end(real):
     # 48 rows: 2 + 2 of annotator 3 give way; of the 44 others 26 are treated arms, by hand.
     assert len(table) == 26
     assert table.frame["study"].nunique() == 12
-    # Li 2014, forced swim test 46 h after ketamine says its abstract (doi
-    # 10.9758/cpn.2014.12.2.124); Yang 2013, 30 min before the test
-    # (doi 10.3109/03009734.2012.724118): the times are hours.
+    # The abstracts say: forced swim test 46 h after ketamine (Li 2014, Clin Psychopharmacol
+    # Neurosci 12:124), ketamine 30 min before it (Yang 2013, doi 10.3109/03009734.2012.724118).
+    # The times are hours.
     delays = table.frame.groupby("study")["delay"].first() * 24
     assert delays["Li 2014b"] == pytest.approx(46)
     assert delays["Yang 2013"] == pytest.approx(0.5)
