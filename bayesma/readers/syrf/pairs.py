@@ -93,8 +93,9 @@ def _complaint(
         return problem, "say across_experiments=True if the arms were entered as experiments"
     problem = "has no treatment control of its outcome, time and disease model"
     if near:
-        models = [_model(export, c) for c in near]
-        problem += f" ('{_model(export, arm)}'); {_named(near)} has {listed(dict.fromkeys(models))}"
+        own, models = _model(export, arm), dict.fromkeys(_model(export, c) for c in near)
+        others = "another entry of that label" if list(models) == [own] else listed(models)
+        problem += f" ('{own}'); {_named(near)} has {others}"
         told = f"controls={{'{arm.study}': {{'{arm.cohort}': '{near[0].cohort}'}}}}"
         return problem, f"correct the model, or give {told}"
     return problem, "enter its control, or leave unusable arms out"
