@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bayesma.catalogue import datasets, load_dataset
     from bayesma.covariance import compound_symmetry
     from bayesma.effects import Effects, effect_sizes
+    from bayesma.errorbars import suspect_sem
     from bayesma.errors import (
         BayesmaError,
         ConvergenceWarning,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         QueryError,
         RatioWarning,
         SpecError,
+        SuspectDataWarning,
         TableError,
         UnseenLevelError,
     )
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
         summary,
         time_to_loss,
     )
-    from bayesma.readers import read_table
+    from bayesma.readers import read_syrf, read_table
     from bayesma.spec import ModelSpec
     from bayesma.table import StudyTable
 
@@ -50,7 +52,9 @@ if TYPE_CHECKING:
 __all__ = [
     # data
     "StudyTable",
+    "read_syrf",
     "read_table",
+    "suspect_sem",
     "datasets",
     "load_dataset",
     # effects
@@ -92,6 +96,7 @@ __all__ = [
     "QueryError",
     "RatioWarning",
     "SpecError",
+    "SuspectDataWarning",
     "TableError",
     "UnseenLevelError",
     "__version__",
@@ -104,6 +109,7 @@ if not TYPE_CHECKING:
         "catalogue": ("datasets", "load_dataset"),
         "covariance": ("compound_symmetry",),
         "effects": ("Effects", "effect_sizes"),
+        "errorbars": ("suspect_sem",),
         "errors": (
             "BayesmaError",
             "ConvergenceWarning",
@@ -112,6 +118,7 @@ if not TYPE_CHECKING:
             "QueryError",
             "RatioWarning",
             "SpecError",
+            "SuspectDataWarning",
             "TableError",
             "UnseenLevelError",
         ),
@@ -133,7 +140,7 @@ if not TYPE_CHECKING:
             "summary",
             "time_to_loss",
         ),
-        "readers": ("read_table",),
+        "readers": ("read_syrf", "read_table"),
         "spec": ("ModelSpec",),
         "table": ("StudyTable",),
     }

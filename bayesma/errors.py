@@ -15,6 +15,7 @@ __all__ = [
     "QueryError",
     "RatioWarning",
     "SpecError",
+    "SuspectDataWarning",
     "TableError",
     "UnseenLevelError",
     "did_you_mean",
@@ -112,6 +113,10 @@ class ExtrapolationWarning(UserWarning):
 
 class RatioWarning(UserWarning):
     """A ratio has a denominator that may be 0: it is no size of anything."""
+
+
+class SuspectDataWarning(UserWarning):
+    """The table can be read, but what it says is unlikely: look at it again."""
 
 
 def nearest(name: object, known: Iterable[object], cutoff: float = 0.6) -> str | None:

@@ -1,6 +1,11 @@
 """The command line: parse, call, print."""
 
-from bayesma.cli import commands, fitting, questions  # each adds its commands to the application
+from bayesma.cli import (  # each adds its commands to the application
+    commands,
+    fitting,
+    questions,
+    syrf,
+)
 from bayesma.cli.app import app, main
 
-__all__ = ["app", "commands", "fitting", "main", "questions"]
+__all__ = ["app", "commands", "fitting", "main", "questions", "syrf"]

@@ -78,6 +78,7 @@ def check(
 ) -> None:
     """Read a table, name every fault, count what it holds; --csv, --json give its effects."""
     from bayesma.effects import effect_sizes
+    from bayesma.errorbars import suspicion
     from bayesma.readers import read_table
 
     found = read_table(
@@ -90,7 +91,7 @@ def check(
     checked = found.frame if effects is None else effects.frame
     write_csv(csv, checked)
     if as_json:
-        print_json(checked, () if effects is None else effects.notes)
+        print_json(checked, () if effects is None else (*effects.notes, *suspicion(found)))
         return
     rows = found.frame["study"].value_counts()
     OUT.print(
@@ -105,4 +106,4 @@ def check(
             f"{len(effects)} effects ({effects.measure}): median {middle:.2f}, from "
             f"{effects.y.min():.2f} to {effects.y.max():.2f}"
         )
-        print_notes(effects.notes, OUT)
+        print_notes((*effects.notes, *suspicion(found)), OUT)
