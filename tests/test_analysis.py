@@ -4,11 +4,13 @@ import tomllib
 
 import pymc as pm
 import pytest
+from helpers import arms
 
 from bayesma.analysis import load_analysis, load_spec, models
 from bayesma.bayes.model import build_design
 from bayesma.catalogue import root
 from bayesma.design import design
+from bayesma.effects import effect_sizes
 from bayesma.errors import DataError, SpecError
 
 SHIPPED = {
@@ -144,6 +146,17 @@ fill = { lab = "z", dose = 3 }
     )
 
 
+def test_measure_variance_and_correction_are_the_file_s(tmp_path):
+    (tmp_path / "arms.csv").write_text(arms().to_csv(index=False), encoding="utf-8")
+    path = tmp_path / "arms.toml"
+    keys = ["data = 'arms.csv'", "measure = 'ROM'", "variance = 'LS2'", "correct = false", "[spec]"]
+    path.write_text("\n".join(keys), encoding="utf-8")
+    effects = load_analysis(path).effects()
+    expected = effect_sizes(arms(), "ROM", "LS2", correct=False)
+    assert (effects.measure, effects.variance) == ("ROM", "LS2")
+    assert (effects.y.tolist(), effects.v.tolist()) == (expected.y.tolist(), expected.v.tolist())
+
+
 def test_members_of_one_s_own_are_a_table_beside(tmp_path):
     (tmp_path / "members.csv").write_text("row_id,study,delay\na,A,1\nb,B,2\n", encoding="utf-8")
     (tmp_path / "pooled.csv").write_text("study,y,se,members\nP,1.0,0.2,a;b\n", encoding="utf-8")
@@ -205,6 +218,7 @@ def test_a_recoded_level_must_be_there(tmp_path):
         ("recode.regimen = 'x'", "recode = .* must be a table of tables"),
         ("fill = 3", "fill = 3 must be a table of numbers or texts"),
         ("title = 3", "title = 3 must be a text"),
+        ("correct = 1", "correct = 1 must be true or false"),
         ("variants = 3", "variants must be a table of tables"),
     ],
 )

@@ -126,8 +126,9 @@ def test_a_table_of_covariates_is_no_table_of_effects():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"measure": "XMD"}, "no effect measure XMD with variance LS; known: SMD with variance LS"),
-        ({"variance": "XX"}, "no effect measure SMD with variance XX; known: SMD"),
+        ({"measure": "XMD"}, r"no effect measure 'XMD'; did you mean 'MD'\? known: SMD, SMDH, MD,"),
+        ({"variance": "XX"}, "effect measure SMD has no variance 'XX'; known: LS, LS2, UB, AV"),
+        ({"measure": "SMDH", "variance": "UB"}, "SMDH has no variance 'UB'; known: LS, LS2, LS3"),
         ({"rho": 0.5}, "no column 'experiment' to correlate within"),
         ({"rho": 0.5, "within": "studyy"}, r"no column 'studyy' .* did you mean 'study'\?"),
         ({"rho": 1.0, "within": "study"}, r"rho = 1.0: a sampling correlation lies in \[0, 1\)"),
