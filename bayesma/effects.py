@@ -107,7 +107,8 @@ def effect_sizes(
     measure : {"SMD", "SMDH", "MD", "NMD", "ROM"}
         Treated minus control in standard deviations (SMD: Hedges g, pooled SD; SMDH: root mean
         square of both SDs), in the outcome's units (MD) or as log ratio (ROM). NMD is *control
-        minus treated*, in percent of control minus `mean_sham` (0 where the table has none).
+        minus treated*, in percent of control minus `mean_sham` (0 where the table has none);
+        a `direction` of -1 flips that as well.
         `bayesma.measures` has the formulas and their sources.
     variance : str, optional
         metafor's name: LS, LS2, UB or AV for SMD; LS, LS2 or LS3 for SMDH; LS or HO for MD; LS

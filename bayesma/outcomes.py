@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesma.errors import Fault, TableError
-from bayesma.measures import Gap, Measure, arms_of
+from bayesma.measures import AVERAGED, Gap, Measure, arms_of
 from bayesma.schema import ARMS
 from bayesma.table import StudyTable
 
@@ -68,15 +68,22 @@ def _fill_from_arms(
     direction = part["direction"].fillna(1.0).to_numpy() if "direction" in part else 1.0
     y, v = measure(arms, variance, correct, direction)
     gaps = measure.gaps(arms, variance)
-    known = np.any([gap.where for gap in gaps], axis=0) if gaps else np.zeros(len(y), dtype=bool)
-    whole = np.isfinite(y) & np.isfinite(v) & (v > 0)
-    problem = f"with its other arm columns gives no finite {measure.name} with a variance above 0"
-    remedy = "correct the row, or leave it out"
-    gaps = [*gaps, Gap(~whole & ~known, "mean_treated", problem, remedy)]
+    gaps.append(_rest(measure, variance, y, v, gaps))
     if faults := _faults(gaps, table, np.flatnonzero(~given)):
         raise TableError(table.source, faults)
     frame.loc[~given, "y"] = y
     frame.loc[~given, "v"] = v
+
+
+def _rest(measure: Measure, variance: str, y: Floats, v: Floats, gaps: Sequence[Gap]) -> Gap:
+    """Return the rows that no gap names and that have no effect or variance all the same."""
+    known = np.any([gap.where for gap in gaps], axis=0) if gaps else np.zeros(len(y), dtype=bool)
+    where = ~np.isfinite(y) & ~known
+    # One row without an effect spoils an average over all: that is no fault of the others.
+    if variance not in AVERAGED or not (known | where).any():
+        where |= ~known & ~(np.isfinite(v) & (v > 0))
+    problem = f"with its other arm columns gives no finite {measure.name} with a variance above 0"
+    return Gap(where, "mean_treated", problem, "correct the row, or leave it out")
 
 
 def _faults(gaps: Iterable[Gap], table: StudyTable, positions: NDArray[np.intp]) -> list[Fault]:
@@ -132,8 +139,14 @@ def _notes_on_arms(part: pd.DataFrame, measure: Measure, variance: str, correct:
             )
         if direction.isna().any():
             notes.append(f"effects without a direction, read as 1: {_count(direction.isna())}")
-    if variance in ("AV", "AVHO"):
+    if variance in AVERAGED:
         notes.append(f"variance {variance} averages over the {len(part)} rows computed from arms")
+        negative = part["mean_control"] < 0
+        if measure.name == "ROM" and negative.nunique() > 1:
+            notes.append(
+                "rows with means below 0, whose coefficients of variation cancel those of the "
+                f"others in variance {variance}, as in metafor: {_count(negative)}"
+            )
     if not correct:
         notes.append(f"effects not corrected for small samples: {len(part)}")
     return notes

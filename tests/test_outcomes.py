@@ -49,6 +49,16 @@ def test_av_averages_over_rows_computed_from_arms_only():
     assert "variance AV averages over the 2 rows computed from arms" in notes
 
 
+def test_coefficients_of_variation_of_two_signs_cancel_and_it_is_said():
+    frame = arms(mean_treated=[5.0, 6.0, -7.0], mean_control=[3.0, 3.0, -3.0])
+    for variance in ("AV", "AVHO"):
+        notes = outcomes(frame, "ROM", variance)[1]
+        assert notes[-1].endswith(f"in variance {variance}, as in metafor: 1 of 3")
+    assert outcomes(frame, "ROM", "LS")[1] == []
+    below = arms(mean_treated=[-5.0] * 3, mean_control=[-3.0] * 3)
+    assert len(outcomes(below, "ROM", "AV")[1]) == 1
+
+
 def test_nmd_says_its_sign_and_what_it_took_for_the_sham():
     effects = effect_sizes(arms(mean_sham=[1.0, None, 0.5]), "NMD")
     # Means of 5, 6, 7 against 3 in control.
@@ -141,6 +151,13 @@ def test_what_no_number_can_hold_is_refused():
     assert (
         "gives no finite SMD with a variance above 0; correct the row, or leave it out" in found[0]
     )
+
+
+def test_a_row_that_spoils_an_average_is_the_only_one_at_fault():
+    found = lines(arms(mean_control=[3.0, 0.0, 3.0]), "ROM", "AV")
+    assert [line.split(",")[1] for line in found] == [" row 1"]
+    found = lines(arms(sd_treated=[2.0, 2.0, 1e-200], sd_control=[2.0, 2.0, 1e-200]), "SMD", "AV")
+    assert [line.split(",")[1] for line in found] == [" row 2"]
 
 
 def test_rows_that_bring_y_need_no_ratio():

@@ -14,6 +14,7 @@ from bayesma.measures.ratios import ROM
 from bayesma.measures.standardised import SMD, SMDH, hedges_correction, hedges_g
 
 __all__ = [
+    "AVERAGED",
     "MEASURES",
     "Arms",
     "Gap",
@@ -24,6 +25,8 @@ __all__ = [
     "measure_of",
 ]
 
+# Variances that average over all the rows they are given.
+AVERAGED = ("AV", "AVHO")
 MEASURES: dict[str, Measure] = {found.name: found for found in (SMD, SMDH, MD, NMD, ROM)}
 
 
