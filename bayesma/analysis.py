@@ -38,7 +38,7 @@ class Analysis:
         Dataset name, or path of a CSV file.
     table, members : str or None
         Table of the dataset; table (or CSV path) of the comparisons behind pooled rows.
-    measure, variance : str
+    measure, variance, correct : str, str or None, bool
         As `effect_sizes` takes them.
     columns : mapping
         Canonical column name to the file's own.
@@ -65,7 +65,8 @@ class Analysis:
     table: str | None = None
     members: str | None = None
     measure: str = "SMD"
-    variance: str = "LS"
+    variance: str | None = None
+    correct: bool = True
     columns: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     keep: Mapping[str, list[Any]] = field(default_factory=dict)
@@ -98,7 +99,13 @@ class Analysis:
         if members is not None:
             members = self._recoded(members, notes)
         found = effect_sizes(
-            table, self.measure, self.variance, members=members, rho=self.rho, within=self.within
+            table,
+            self.measure,
+            self.variance,
+            members=members,
+            rho=self.rho,
+            within=self.within,
+            correct=self.correct,
         )
         return replace(found, notes=(*notes, *found.notes))
 
@@ -309,6 +316,7 @@ KINDS: dict[str, tuple[str, Any]] = {
     "members": ("a text", str),
     "measure": ("a text", str),
     "variance": ("a text", str),
+    "correct": ("true or false", bool),
     "within": ("a text", str),
     "rho": ("a number", int | float),
     "spec": ("a table", dict),

@@ -1,6 +1,6 @@
 """Arm summaries, published effects and pooled results to y and v.
 
-The core functions take arrays; `effect_sizes` wraps them for tables.
+`measures` has the formulas, on arrays; `effect_sizes` takes tables.
 """
 
 from __future__ import annotations
@@ -8,21 +8,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln
+from numpy.typing import NDArray
 
 from bayesma.covariance import Blocks, compound_symmetry
 from bayesma.errors import Fault, SpecError, TableError, did_you_mean, nearest
+from bayesma.measures import hedges_correction, hedges_g, measure_of
+from bayesma.outcomes import with_outcomes
 from bayesma.readers import read_table
-from bayesma.schema import ARMS
 from bayesma.table import StudyTable, require_outcomes
 
 __all__ = [
-    "MEASURES",
     "Effects",
     "effect_sizes",
     "hedges_correction",
@@ -31,8 +29,6 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-# Half width of a 95% interval in standard errors.
-Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -43,10 +39,9 @@ class Effects:
     ----------
     frame : pandas.DataFrame
         The table's columns with `y` and `v` filled in; one row per effect.
-    measure : str
-        "SMD".
-    variance : str
-        Variance formula, as metafor names it ("LS").
+    measure, variance : str
+        As metafor names them ("SMD", "LS"). Effects are treated minus control, NMD's control
+        minus treated; `direction` and given effects may turn them.
     covariance : Blocks
         Sampling covariance.
     members : pandas.DataFrame or None
@@ -90,70 +85,15 @@ class Effects:
         return self.covariance.dense() if self.covariance.blocks else None
 
 
-def hedges_correction(df: ArrayLike) -> Floats:
-    """Return J, the exact small-sample factor of Hedges g.
-
-    J(m) = Gamma(m / 2) / (sqrt(m / 2) Gamma((m - 1) / 2)) (Hedges 1981, J. Educ. Stat. 6:107,
-    eq. 6e).
-
-    Parameters
-    ----------
-    df : array_like
-        Degrees of freedom of the pooled SD, n_treated + n_control - 2.
-
-    Returns
-    -------
-    ndarray
-        Same shape, between 0 and 1.
-    """
-    half = np.asarray(df, dtype=float) / 2
-    return np.asarray(np.exp(gammaln(half) - 0.5 * np.log(half) - gammaln(half - 0.5)))
-
-
-def hedges_g(
-    mean_treated: ArrayLike,
-    sd_treated: ArrayLike,
-    n_treated: ArrayLike,
-    mean_control: ArrayLike,
-    sd_control: ArrayLike,
-    n_control: ArrayLike,
-) -> tuple[Floats, Floats]:
-    """Return Hedges g (treated minus control) and its large-sample variance.
-
-    g = J(m) (mean_t - mean_c) / s_pooled with m = n_t + n_c - 2 (Hedges 1981, eq. 6e);
-    v = 1/n_t + 1/n_c + g^2 / (2 (n_t + n_c)) (Hedges & Olkin 1985, p. 86; metafor's "LS").
-
-    Parameters
-    ----------
-    mean_treated, sd_treated, n_treated, mean_control, sd_control, n_control : array_like
-        Arm summaries, one shape.
-
-    Returns
-    -------
-    g, v : ndarray
-        Effects in pooled standard deviations, and their sampling variances.
-    """
-    m1, s1, n1, m2, s2, n2 = (
-        np.asarray(a, dtype=float)
-        for a in (mean_treated, sd_treated, n_treated, mean_control, sd_control, n_control)
-    )
-    df = n1 + n2 - 2
-    pooled = np.sqrt(((n1 - 1) * s1**2 + (n2 - 1) * s2**2) / df)
-    g = hedges_correction(df) * (m1 - m2) / pooled
-    return g, 1 / n1 + 1 / n2 + g**2 / (2 * (n1 + n2))
-
-
-MEASURES = {("SMD", "LS"): hedges_g}
-
-
 def effect_sizes(
     data: StudyTable | pd.DataFrame,
     measure: str = "SMD",
-    variance: str = "LS",
+    variance: str | None = None,
     columns: Mapping[str, str] | None = None,
     members: StudyTable | pd.DataFrame | None = None,
     rho: float = 0.0,
     within: str = "experiment",
+    correct: bool = True,
 ) -> Effects:
     """Return the effect and sampling variance of every row.
 
@@ -164,10 +104,16 @@ def effect_sizes(
     ----------
     data : StudyTable or pandas.DataFrame
         A frame is checked first, as `read_table` does.
-    measure : str
-        "SMD": standardised mean difference, Hedges g with the exact correction.
-    variance : str
-        "LS": large-sample variance, metafor's name.
+    measure : {"SMD", "SMDH", "MD", "NMD", "ROM"}
+        Treated minus control in standard deviations (SMD: Hedges g, pooled SD; SMDH: root mean
+        square of both SDs), in the outcome's units (MD) or as log ratio (ROM). NMD is *control
+        minus treated*, in percent of control minus `mean_sham` (0 where the table has none);
+        a `direction` of -1 flips that as well.
+        `bayesma.measures` has the formulas and their sources.
+    variance : str, optional
+        metafor's name: LS, LS2, UB or AV for SMD; LS, LS2 or LS3 for SMDH; LS or HO for MD; LS
+        for NMD; LS, HO, AV, AVHO or LS2 for ROM. LS where absent. AV and AVHO average over the
+        rows computed from arms, so that each variance depends on which rows are there.
     columns : mapping, optional
         Canonical column name to the frame's own.
     members : StudyTable or pandas.DataFrame, optional
@@ -177,6 +123,8 @@ def effect_sizes(
     within : str
         The cluster column; used when `rho` > 0. Its labels are read within their study; a row
         without one stands alone.
+    correct : bool
+        Whether SMD, SMDH and ROM are corrected for small samples.
 
     Returns
     -------
@@ -185,103 +133,25 @@ def effect_sizes(
     Raises
     ------
     TableError
-        With every fault of the table.
+        With every fault of the table, and every row for which the measure is not defined.
     SpecError
         If the measure, its variance or the cluster column is unknown, or `members` and the
         column `members` come without each other.
     """
-    if (measure, variance) not in MEASURES:
-        known = [f"{m} with variance {v}" for m, v in MEASURES]
-        raise SpecError(
-            f"no effect measure {measure} with variance {variance}; known: {', '.join(known)}"
-        )
+    found, chosen = measure_of(measure, variance)
     table = read_table(data, columns) if isinstance(data, pd.DataFrame) else data
     require_outcomes(table)
-    frame, notes = table.frame.copy(), list(table.notes)
-    _fill_from_arms(frame, notes, measure, variance)
-    _fill_variance(frame, notes)
+    frame, told = with_outcomes(table, found, chosen, correct)
+    notes = [*table.notes, *told]
     return Effects(
         frame,
         measure,
-        variance,
+        chosen,
         _covariance(frame, rho, within, notes),
         _member_frame(table, members),
         tuple(notes),
         table.source,
     )
-
-
-def _fill_from_arms(frame: pd.DataFrame, notes: list[str], measure: str, variance: str) -> None:
-    if not set(ARMS) <= set(frame):
-        return
-    given = frame["y"].notna() if "y" in frame else pd.Series(False, index=frame.index)
-    both = given & frame[list(ARMS)].notna().all(axis=1)
-    if both.any():
-        notes.append(f"effects taken as given although the row holds arms too: {_count(both)}")
-    arms = frame.loc[~given, list(ARMS)]
-    y, v = MEASURES[measure, variance](*(arms[name].to_numpy() for name in ARMS))
-    if "direction" in frame:
-        direction = frame.loc[~given, "direction"]
-        y = np.where(direction == -1, -y, y)
-        if (direction == -1).any():
-            notes.append(
-                f"effects with their sign flipped (direction -1): {_count(direction == -1)}"
-            )
-        if direction.isna().any():
-            notes.append(f"effects without a direction, read as 1: {_count(direction.isna())}")
-    frame.loc[~given, "y"] = y
-    frame.loc[~given, "v"] = v
-
-
-def _count(where: pd.Series[bool]) -> str:
-    return f"{int(where.sum())} of {len(where)}"
-
-
-def _fill_variance(frame: pd.DataFrame, notes: list[str]) -> None:
-    """Fill v where a row gives se or an interval; prefer v, then se, then the interval.
-
-    A pooled row is printed rounded, so there the finer of se and interval is taken.
-    """
-    v = frame["v"] if "v" in frame else pd.Series(np.nan, index=frame.index)
-    se = frame["se"] if "se" in frame else pd.Series(np.nan, index=frame.index)
-    from_ci = pd.Series(np.nan, index=frame.index)
-    if {"ci_low", "ci_high"} <= set(frame):
-        from_ci = (frame["ci_high"] - frame["ci_low"]) / (2 * Z95)
-    if "members" in frame:
-        finer = frame["members"].notna() & _interval_is_finer(frame, se, from_ci)
-        se = se.mask(finer, from_ci)
-        if finer.any():
-            names = ", ".join(frame.loc[finer, "row_id"])
-            notes.append(f"standard errors rebuilt from the finer printed interval: {names}")
-    apart = v.notna() & se.notna() & ~np.isclose(v, se**2, rtol=0.05)
-    if apart.any():
-        notes.append(f"v taken where it disagrees with se: {_count(apart)}")
-    frame["v"] = v.fillna(se**2).fillna(from_ci**2)
-
-
-def _interval_is_finer(
-    frame: pd.DataFrame, se: pd.Series[float], from_ci: pd.Series[float]
-) -> pd.Series[bool]:
-    """Return where rounding blurs the interval's width less than it blurs se."""
-    blur_se = se.map(_rounding) / 2
-    if from_ci.isna().all():
-        return pd.Series(False, index=frame.index)
-    ends = frame["ci_low"].map(_rounding) + frame["ci_high"].map(_rounding)
-    return from_ci.notna() & se.notna() & (ends / 2 / (2 * Z95) < blur_se)
-
-
-def _rounding(number: float) -> float:
-    """Return the unit in which a number is written: 0.1 for 1.6, 0.01 for 0.28.
-
-    A zero at the end is lost when the cell is read, so 0.80 counts as 0.8 and is thought coarser
-    than it is.
-    """
-    if not np.isfinite(number):
-        return float("nan")
-    if float(number).is_integer():
-        return 1.0
-    exponent = Decimal(repr(float(number))).as_tuple().exponent
-    return float(10.0 ** int(exponent))
 
 
 def _covariance(frame: pd.DataFrame, rho: float, within: str, notes: list[str]) -> Blocks:

@@ -81,6 +81,10 @@ def _refuse_overlap(names: Sequence[str], row: Sequence[int], effects: Effects) 
         raise SpecError(f"pooled rows count comparisons twice: {pairs}; fit a partition of them")
 
 
+def _equal(row: Ints) -> Pooling:
+    return Pooling(row, np.ones(len(row)), np.zeros(len(row)))
+
+
 def weigh_members(
     weights: str,
     effects: Effects,
@@ -91,10 +95,14 @@ def weigh_members(
     """Return the weights of comparisons in their pooled rows (Hedges & Vevea 1998 form).
 
     w_i = 1 / (tau_G^2 + 1/n_t + 1/n_c + m_i^2 / (2 (n_t + n_c))), with tau_G^2 = I2 k se_G^2,
-    which is exact where the k sampling variances are equal.
+    which is exact where the k sampling variances are equal. Other measures than SMD weigh
+    equally: the mean and the group sizes do not give their variance.
     """
     if not pooled.any():
         return None, []
+    if weights == "precision" and effects.measure != "SMD":
+        told = "members of pooled rows are weighted equally: precision weights are those of SMD"
+        return _equal(row), [f"{told}, not of {effects.measure}"]
     sizes = [n for n in ("n_treated", "n_control") if n in frame]
     known = len(sizes) == 2 and "i2" in effects.frame and weights == "precision"
     if known:
@@ -109,7 +117,7 @@ def weigh_members(
                 "n_treated and n_control, and I2 of the pooled row"
             ]
         )
-        return Pooling(row, np.ones(len(row)), np.zeros(len(row))), note
+        return _equal(row), note
     k = np.bincount(row, minlength=len(effects))
     tau2 = np.nan_to_num(effects.frame["i2"].to_numpy(dtype=float)) / 100 * k * effects.v
     n_t, n_c = (frame[name].fillna(1.0).to_numpy(dtype=float) for name in sizes)

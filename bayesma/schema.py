@@ -60,6 +60,7 @@ _ALL = (
     Column("mean_control", "number", "outcome mean of the control arm"),
     _positive("sd_control", "standard deviation of the control arm"),
     Column("n_control", "count", "animals in the control arm, not split over comparisons", low=2),
+    Column("mean_sham", "number", "outcome mean of animals without the disease; NMD, 0 if absent"),
     Column(
         "direction",
         "number",

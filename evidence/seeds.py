@@ -26,6 +26,7 @@ SEEDS = range(1, 6)
 MODELS = {
     "ketamine_pain": [None, "plateau", "without_fang", "plateau_without_fang", "equal_weights"],
     "nmda_social": [None, "exponential", "none", "published"],
+    "fst": [None, "ub", "av", "published"],
     "simulated_decay": [None],
 }
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tomllib
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from bayesma.catalogue import root
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
 
@@ -26,6 +31,23 @@ def shared() -> Path:
         if IN_CI:
             pytest.fail(reason)
         pytest.skip(reason)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data sets that are not ours to ship, as their scripts prepare them."""
+    folder = tmp_path_factory.mktemp("data")
+    for card in root("data").glob("*/dataset.toml"):
+        if tomllib.loads(card.read_text(encoding="utf-8"))["bundled"]:
+            continue
+        done = subprocess.run(
+            [sys.executable, card.parent / "prepare.py", shared / "data" / "raw", folder],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
     return folder
 
 

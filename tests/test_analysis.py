@@ -1,14 +1,14 @@
-import subprocess
-import sys
 import tomllib
 
 import pymc as pm
 import pytest
+from helpers import arms
 
 from bayesma.analysis import load_analysis, load_spec, model_table, models
 from bayesma.bayes.model import build_design
 from bayesma.catalogue import root
 from bayesma.design import design
+from bayesma.effects import effect_sizes
 from bayesma.errors import DataError, SpecError
 
 SHIPPED = {
@@ -18,27 +18,12 @@ SHIPPED = {
 CASES = [(name, v) for name in SHIPPED for v in (None, *SHIPPED[name].get("variants", {}))]
 
 
-@pytest.fixture(scope="session")
-def prepared(shared, tmp_path_factory):
-    """A folder with the data sets that are not ours to ship."""
-    folder = tmp_path_factory.mktemp("data")
-    script = root("data") / "nmda_social" / "prepare.py"
-    done = subprocess.run(
-        [sys.executable, script, shared / "data" / "raw", folder],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
 # -- shipped models --------------------------------------------------------------------------------
 
 
 def test_the_shipped_models_are_listed():
     assert models() == sorted(SHIPPED)
-    assert {"ketamine_pain", "nmda_social", "simulated_decay"} <= set(models())
+    assert {"fst", "ketamine_pain", "nmda_social", "simulated_decay"} <= set(models())
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)
@@ -82,6 +67,23 @@ def test_nmda_social_counts_what_it_merges(prepared):
     assert "regimen: 9 rows 'infusion' taken as 'repeated'" in notes
     assert any(n.startswith("route: ") and n.endswith("(missing)' taken as 'other'") for n in notes)
     assert any(n.startswith("effects that correlate (rho = 0.5) with others") for n in notes)
+
+
+def test_fst_has_three_variances_and_the_published_effects(prepared):
+    base, ub, av, published = (
+        load_analysis("fst", v).effects(prepared) for v in (None, "ub", "av", "published")
+    )
+    assert [e.variance for e in (base, ub, av)] == ["LS", "UB", "AV"]
+    assert base.y.tolist() == ub.y.tolist() == av.y.tolist()
+    # A control group of 9 split in two has lost an animal: the published effects are not these.
+    assert base.y.tolist() != published.y.tolist()
+    assert "effects with their sign flipped (direction -1): 561 of 561" in base.notes
+    assert any(n.endswith("control_group: 300 of 561, in 97 clusters") for n in base.notes)
+    assert "variance AV averages over the 561 rows computed from arms" in av.notes
+    assert (
+        design(load_analysis("fst").spec, base).notes[-1] == "12 of 561 rows left out: no regimen"
+    )
+    assert published.V is None
 
 
 def test_data_that_are_not_at_hand_are_said(monkeypatch):
@@ -142,6 +144,17 @@ fill = { lab = "z", dose = 3 }
         "lab = z filled in for 1 rows of rows.csv",
         "dose = 3 filled in for 3 rows of rows.csv",
     )
+
+
+def test_measure_variance_and_correction_are_the_file_s(tmp_path):
+    (tmp_path / "arms.csv").write_text(arms().to_csv(index=False), encoding="utf-8")
+    path = tmp_path / "arms.toml"
+    keys = ["data = 'arms.csv'", "measure = 'ROM'", "variance = 'LS2'", "correct = false", "[spec]"]
+    path.write_text("\n".join(keys), encoding="utf-8")
+    effects = load_analysis(path).effects()
+    expected = effect_sizes(arms(), "ROM", "LS2", correct=False)
+    assert (effects.measure, effects.variance) == ("ROM", "LS2")
+    assert (effects.y.tolist(), effects.v.tolist()) == (expected.y.tolist(), expected.v.tolist())
 
 
 def test_members_of_one_s_own_are_a_table_beside(tmp_path):
@@ -205,6 +218,7 @@ def test_a_recoded_level_must_be_there(tmp_path):
         ("recode.regimen = 'x'", "recode = .* must be a table of tables"),
         ("fill = 3", "fill = 3 must be a table of numbers or texts"),
         ("title = 3", "title = 3 must be a text"),
+        ("correct = 1", "correct = 1 must be true or false"),
         ("variants = 3", "variants must be a table of tables"),
     ],
 )

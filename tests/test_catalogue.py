@@ -2,11 +2,14 @@ import subprocess
 import sys
 import tomllib
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from bayesma import catalogue
 from bayesma.catalogue import datasets, load_dataset, root
 from bayesma.errors import DataError, TableError
+from bayesma.measures import hedges_g
 
 CARDS = sorted(root("data").glob("*/dataset.toml"))
 TABLES = [
@@ -16,6 +19,9 @@ TABLES = [
     for table in card["tables"]
 ]
 BUNDLED = [(name, table, card["tables"][table]) for name, table, card in TABLES if card["bundled"]]
+BROUGHT = [
+    (name, table, card["tables"][table]) for name, table, card in TABLES if not card["bundled"]
+]
 
 
 def test_the_list_has_one_row_per_card():
@@ -104,16 +110,95 @@ def test_a_faulty_file_of_your_own_is_a_table_error(brought):
         load_dataset("nmda_social", folder=brought)
 
 
-def test_what_the_prepare_script_makes_of_the_published_files_loads(shared, tmp_path):
-    script = root("data") / "nmda_social" / "prepare.py"
-    subprocess.run(
-        [sys.executable, script, shared / "data" / "raw", tmp_path], check=True, capture_output=True
+@pytest.mark.parametrize(("name", "table", "entry"), BROUGHT)
+def test_what_a_prepare_script_makes_of_the_published_files_loads(name, table, entry, prepared):
+    assert len(load_dataset(name, table, folder=prepared)) == entry["rows"]
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _, _ in BROUGHT}))
+def test_a_prepare_script_without_its_file_says_where_to_get_it(name, tmp_path):
+    script = root("data") / name / "prepare.py"
+    done = subprocess.run(
+        [sys.executable, script, tmp_path, tmp_path / "out"],
+        check=False,
+        capture_output=True,
+        text=True,
     )
-    for table, entry in tomllib.loads((script.parent / "dataset.toml").read_text(encoding="utf-8"))[
-        "tables"
-    ].items():
-        loaded = load_dataset("nmda_social", table, folder=tmp_path)
-        assert len(loaded) == entry["rows"]
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{tmp_path} lacks " in done.stderr
+    assert f"then python data/{name}/prepare.py RAW OUT" in done.stderr
+
+
+# -- fst -------------------------------------------------------------------------------------------
+
+# Our column: the published one; numbers are kept to the last digit.
+FST = {
+    "mean_treated": "atd_mean",
+    "sd_treated": "atd_sd",
+    "n_treated": "atd_n_round",
+    "mean_control": "ctr_mean",
+    "sd_control": "ctr_sd",
+    "n_control": "ctr_n_round",
+    "n_control_split": "ctr_n_corr",
+    "n_comparisons": "n_comparisons",
+    "dose": "dose",
+    "duration": "treatment_duration",
+    "doses_per_day": "treatment_freq",
+    "age_days": "age",
+    "weight_g": "weight",
+    "strain": "strain",
+    "protocol": "fst_protocol",
+}
+
+
+@pytest.fixture(scope="module")
+def swim(prepared):
+    return load_dataset("fst", folder=prepared).frame
+
+
+@pytest.fixture(scope="module")
+def martins(shared):
+    """The published table in another form than the script reads."""
+    return pd.read_csv(shared / "data" / "fst_martins2025.csv")
+
+
+def test_fst_is_the_published_table_row_for_row(swim, martins):
+    assert swim["row_id"].tolist() == [f"line_{line}" for line in martins["line"]]
+    assert swim["study"].tolist() == [f"study_{number}" for number in martins["id"]]
+    for ours, theirs in FST.items():
+        np.testing.assert_array_equal(swim[ours].isna(), martins[theirs].isna(), err_msg=ours)
+        there = martins[theirs].notna()
+        assert swim.loc[there, ours].tolist() == martins.loc[there, theirs].tolist(), ours
+    hours = martins["last_bf_outcome"]
+    # A division and its inverse.
+    np.testing.assert_allclose(swim["delay"] * 24, hours, rtol=1e-15)
+    assert swim["regimen"].value_counts().to_dict() == {"single": 344, "repeated": 205}
+    for number in range(1, 11):
+        answers = martins[f"rob{number}"].str.lower().replace("unclear", None)
+        pd.testing.assert_series_equal(swim[f"rob{number}"], answers, check_dtype=False)
+
+
+def test_fst_s_control_groups_hold_as_many_rows_as_the_source_says(swim):
+    groups = swim.groupby("control_group")
+    assert (groups["study"].nunique() == 1).all()
+    assert (groups["n_control"].nunique() == 1).all()
+    counts = groups["n_comparisons"].agg(["first", "size"])
+    assert (counts["first"] == counts["size"]).all()
+    assert (counts["size"] > 1).sum() == 97
+
+
+def test_fst_as_published_is_hedges_g_at_the_split_control_groups(swim, prepared):
+    published = load_dataset("fst", "as_published", folder=prepared).frame
+    g, v = hedges_g(
+        *(swim[name] for name in ("mean_control", "sd_control", "n_control_split")),
+        *(swim[name] for name in ("mean_treated", "sd_treated", "n_treated")),
+    )
+    # Two ways to log gamma of up to 20, and subtractions of means that nearly agree.
+    np.testing.assert_allclose(published["y"], g, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(published["v"], v, rtol=1e-12)
+    shared_columns = [name for name in published if name in swim]
+    pd.testing.assert_frame_equal(published[shared_columns], swim[shared_columns])
 
 
 def test_shelves_are_sought_in_the_package_first_then_beside_it(monkeypatch, tmp_path):

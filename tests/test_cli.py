@@ -652,6 +652,26 @@ def test_what_was_done_to_a_table_is_noted(tmp_path):
     assert "note: effects with their sign flipped (direction -1): 1 of 2" in result.stdout
 
 
+def test_another_measure_and_variance_give_a_table_ready_to_pool(tmp_path):
+    arms(3, direction=[1, 1, -1]).to_csv(tmp_path / "t.csv", index=False)
+    options = ["--measure", "ROM", "--variance", "LS2", "--csv", tmp_path / "out.csv"]
+    result = run("check", tmp_path / "t.csv", *options)
+    assert "3 effects (ROM): median" in result.stdout
+    written = pd.read_csv(tmp_path / "out.csv")
+    expected = bm.effect_sizes(arms(3, direction=[1, 1, -1]), "ROM", "LS2")
+    assert {"row_id", "study", "y", "v"} <= set(written)
+    # A CSV file of shortest digits reads back as written.
+    assert written["y"].tolist() == expected.y.tolist()
+    assert written["v"].tolist() == expected.v.tolist()
+
+
+def test_an_unknown_measure_or_variance_is_refused(tmp_path):
+    arms(3).to_csv(tmp_path / "t.csv", index=False)
+    assert "no effect measure 'OR'; " in refused("check", tmp_path / "t.csv", "--measure", "OR")
+    found = refused("check", tmp_path / "t.csv", "--variance", "LX")
+    assert "effect measure SMD has no variance 'LX'; " in found
+
+
 def test_every_fault_of_a_table_is_a_line(tmp_path):
     frame = arms(3, n_treated=["8", "eight", "1"])
     frame.to_csv(tmp_path / "t.csv", index=False)

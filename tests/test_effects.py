@@ -1,11 +1,12 @@
 import json
+import tomllib
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import ARMS, arms, oracle
 
-from bayesma.catalogue import load_dataset
+from bayesma.catalogue import load_dataset, root
 from bayesma.effects import effect_sizes, hedges_correction, hedges_g, split_members
 from bayesma.errors import SpecError, TableError
 from bayesma.readers import read_table
@@ -126,8 +127,9 @@ def test_a_table_of_covariates_is_no_table_of_effects():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"measure": "XMD"}, "no effect measure XMD with variance LS; known: SMD with variance LS"),
-        ({"variance": "XX"}, "no effect measure SMD with variance XX; known: SMD"),
+        ({"measure": "XMD"}, r"no effect measure 'XMD'; did you mean 'MD'\? known: SMD, SMDH, MD,"),
+        ({"variance": "XX"}, "effect measure SMD has no variance 'XX'; known: LS, LS2, UB, AV"),
+        ({"measure": "SMDH", "variance": "UB"}, "SMDH has no variance 'UB'; known: LS, LS2, LS3"),
         ({"rho": 0.5}, "no column 'experiment' to correlate within"),
         ({"rho": 0.5, "within": "studyy"}, r"no column 'studyy' .* did you mean 'study'\?"),
         ({"rho": 1.0, "within": "study"}, r"rho = 1.0: a sampling correlation lies in \[0, 1\)"),
@@ -261,3 +263,37 @@ def test_wrong_members_are_refused(cell, line):
 def test_pooled_rows_need_their_comparisons():
     with pytest.raises(SpecError, match="pooled rows need members=: the table of comparisons"):
         effect_sizes(pooled_row("c1;c2"))
+
+
+# -- every data set ------------------------------------------------------------------------
+
+OUTCOMES = [
+    (path.parent.name, table, card["bundled"])
+    for path in sorted(root("data").glob("*/dataset.toml"))
+    for card in [tomllib.loads(path.read_text(encoding="utf-8"))]
+    for table, entry in card["tables"].items()
+    if entry["outcomes"]
+]
+
+
+def ready_to_pool(table):
+    """Return the effects of a table, checked for what pooling needs."""
+    members = load_dataset("van_velzen_2021") if "members" in table.frame else None
+    effects = effect_sizes(table, members=members)
+    frame = effects.frame[["row_id", "study", "y", "v"]]
+    assert len(frame) == len(table)
+    assert frame["row_id"].is_unique
+    assert frame.notna().all(axis=None)
+    assert np.isfinite(frame[["y", "v"]]).all(axis=None)
+    assert (frame["v"] > 0).all()
+    return effects
+
+
+@pytest.mark.parametrize(("name", "table"), [(n, t) for n, t, bundled in OUTCOMES if bundled])
+def test_every_bundled_table_is_ready_to_pool(name, table):
+    ready_to_pool(load_dataset(name, table))
+
+
+@pytest.mark.parametrize(("name", "table"), [(n, t) for n, t, bundled in OUTCOMES if not bundled])
+def test_every_table_of_your_own_is_ready_to_pool(name, table, prepared):
+    ready_to_pool(load_dataset(name, table, folder=prepared))

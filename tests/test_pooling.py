@@ -8,6 +8,7 @@ from bayesma.analysis import load_analysis
 from bayesma.design import design
 from bayesma.effects import effect_sizes
 from bayesma.errors import SpecError
+from bayesma.priors import normal
 from bayesma.spec import ModelSpec
 
 
@@ -63,6 +64,17 @@ def test_weights_are_equal_where_sizes_or_i2_are_unknown_and_it_is_said(more, fe
     assert plan.pooling.floor.tolist() == [1, 1, 1]
     assert plan.pooling.slope.tolist() == [0, 0, 0]
     assert plan.notes[-1].startswith("members of pooled rows are weighted equally")
+
+
+def test_other_measures_than_smd_weigh_their_members_equally_and_it_is_said():
+    effects = effect_sizes(pooled_rows(), "MD", members=members())
+    priors = {"peak": normal(0, 5), "peak_contrast": normal(0, 5)}
+    plan = design(replace(POOLED, priors=priors), effects)
+    assert plan.pooling.floor.tolist() == [1, 1, 1]
+    assert plan.pooling.slope.tolist() == [0, 0, 0]
+    assert plan.notes[-1] == (
+        "members of pooled rows are weighted equally: precision weights are those of SMD, not of MD"
+    )
 
 
 def test_equal_weights_on_request_need_no_note():

@@ -70,6 +70,12 @@ def check(
     members: Annotated[
         Path | None, typer.Option(help="CSV file of the comparisons behind pooled rows.")
     ] = None,
+    measure: Annotated[
+        str, typer.Option(help="Effect of rows with arms: SMD, SMDH, MD, NMD or ROM.")
+    ] = "SMD",
+    variance: Annotated[
+        str | None, typer.Option(help="Its sampling variance, as metafor names it: LS, UB, AV ...")
+    ] = None,
     covariates_only: Annotated[
         bool, typer.Option("--covariates-only", help="The table holds no outcomes.")
     ] = False,
@@ -87,7 +93,7 @@ def check(
     effects = None
     if not covariates_only:
         comparisons = None if members is None else read_table(members, outcomes=False)
-        effects = effect_sizes(found, members=comparisons)
+        effects = effect_sizes(found, measure, variance, members=comparisons)
     checked = found.frame if effects is None else effects.frame
     write_csv(csv, checked)
     if as_json:

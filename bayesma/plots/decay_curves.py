@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bayesma.errors import QueryError
+from bayesma.measures import MEASURES
 from bayesma.plots.lines import MANY, Line, lines_of, names_of, rows_of
 from bayesma.plots.scales import delay_axis, effect_axis
 from bayesma.queries.summaries import summary
@@ -23,7 +24,6 @@ __all__ = ["plot_decay"]
 
 Floats = NDArray[np.float64]
 
-MEASURES = {"SMD": "Hedges g (SMD)"}
 Z95 = 1.959963984540054
 
 # Inches and points.
@@ -86,7 +86,8 @@ def plot_decay(
     caption += effect_axis(axes, lines)
     difference = "difference in " if curve.name == "contrast" else ""
     measure = str(curve.attrs.get("measure", "effect"))
-    axes.set_ylabel(f"{difference}{MEASURES.get(measure, measure)}")
+    label = MEASURES[measure].label if measure in MEASURES else measure
+    axes.set_ylabel(f"{difference}{label}")
     axes.set_title(title or "", loc="left", fontsize=11)
     _label(axes, lines)
     _write_caption(figure, axes, caption)

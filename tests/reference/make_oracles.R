@@ -112,6 +112,30 @@ fixed_section <- list(
   )
 )
 
+# ---- escalc: every measure and variance ----------------------------------------------------------
+
+# Only what metafor 3.8 and 5.0 define alike, so that either may make these numbers again. Not
+# here: SMDH's variances (5.0 has Bonett's n - 1), effects without the small-sample correction and
+# the corrected ROM (3.8 has no choice: SMD and SMDH are corrected, ROM is not).
+positive <- transform(arms, m1 = abs(m1) + 1, m2 = abs(m2) + 1)
+
+measured <- function(measure, vtypes, data) {
+  found <- lapply(vtypes, function(vtype) {
+    escalc(measure, m1i = m1, sd1i = sd1, n1i = n1, m2i = m2, sd2i = sd2, n2i = n2, data = data,
+           vtype = vtype)
+  })
+  c(list(y = plain(found[[1]]$yi)), setNames(lapply(found, function(f) plain(f$vi)), vtypes))
+}
+
+measures_section <- list(
+  call = paste("escalc(measure, m1i, sd1i, n1i, m2i, sd2i, n2i, vtype = vtype) on the arms of",
+               "escalc_smd; ROM on abs(mean) + 1"),
+  SMD_correct = measured("SMD", c("LS", "LS2", "UB", "AV"), arms),
+  SMDH_correct = measured("SMDH", "LS", arms)["y"],
+  MD_correct = measured("MD", c("LS", "HO"), arms),
+  ROM_raw = measured("ROM", c("LS", "HO", "AV", "AVHO"), positive)
+)
+
 # ---- write --------------------------------------------------------------------------------------
 
 oracles <- list(
@@ -122,7 +146,8 @@ oracles <- list(
     jsonlite = as.character(packageVersion("jsonlite"))
   ),
   escalc_smd = escalc_section,
-  fixed_variances = fixed_section
+  fixed_variances = fixed_section,
+  escalc_measures = measures_section
 )
 # 15 significant digits, the most that jsonlite writes.
 write_json(oracles, file.path(here, "oracles.json"), digits = I(15), auto_unbox = TRUE, pretty = 1)
