@@ -39,12 +39,9 @@ def seconds_of(text):
     """Return the seconds that a text of the grammar means, None if it is none: tokens, no regex."""
     text = text.strip()
     sign = -1 if text[:1] == "-" else 1
-    tokens = [
-        "".join(run)
-        for key, run in groupby(text.lstrip("+-") if text else "", kind)
-        if key != "gap"
-    ]
-    if len(text) - len(text.lstrip("+-")) > 1 or text.lstrip("+-")[:1].isspace():
+    bare = text.lstrip("+-")
+    tokens = ["".join(run) for key, run in groupby(bare, kind) if key != "gap"]
+    if len(text) - len(bare) > 1 or bare[:1].isspace():
         return None
     if len(tokens) > 1 and tokens[1] in {"e", "E"}:  # 1e3: glued to the number, no gap inside
         head, sep, tail = bare.partition(tokens[1])
