@@ -14,7 +14,7 @@ from bayesma.catalogue import load_dataset, root
 from bayesma.cells import range_fault
 from bayesma.effects import Effects, effect_sizes
 from bayesma.errors import SpecError, did_you_mean
-from bayesma.readers import read_table
+from bayesma.readers import SUFFIXES, read_table
 from bayesma.schema import COLUMNS
 from bayesma.spec import ModelSpec
 from bayesma.table import StudyTable
@@ -35,15 +35,15 @@ class Analysis:
     folder : Path
         Folder of the file; relative data paths start there.
     data : str
-        Dataset name, or path of a CSV file.
+        Dataset name, or path of a file that `read_table` reads.
     table, members : str or None
-        Table of the dataset; table (or CSV path) of the comparisons behind pooled rows.
+        Table of the dataset; table (or path) of the comparisons behind pooled rows.
     measure, variance : str
         As `effect_sizes` takes them.
     columns : mapping
         Canonical column name to the file's own.
     units : mapping
-        Unit of bare numbers in duration columns of CSV files, as `read_table` takes it.
+        Unit of bare numbers in duration columns of files, as `read_table` takes it.
     keep : mapping of str to list
         Rows kept: column to allowed values.
     recode : mapping of str to mapping
@@ -93,6 +93,7 @@ class Analysis:
         members = None
         if self.members is not None:
             members = self._load(self.members, False, folder)
+            notes += members.told
         self._check_recode([t.frame for t in (table, members) if t is not None])
         table = self._recoded(table, notes)
         if members is not None:
@@ -104,7 +105,7 @@ class Analysis:
 
     def _load(self, table: str | None, outcomes: bool, folder: str | Path | None) -> StudyTable:
         path = self.folder / (self.data if outcomes else str(table))
-        if path.suffix == ".csv":
+        if path.suffix.lower() in SUFFIXES:
             columns = self.columns if outcomes else None
             return read_table(path, columns, self.units, outcomes)
         return load_dataset(self.data, table, folder)

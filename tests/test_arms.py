@@ -62,9 +62,8 @@ def test_normal_samples_give_back_their_mean_and_standard_deviation(n, kind, fiv
     )
     # Monte Carlo error of the average: at most 3 * 1.25 / sqrt(9 * 20000) = 0.009; four of it.
     assert mean.mean() == pytest.approx(10, abs=0.036)
-    # np.quantile's quartiles are not those of the paper's order statistics at small n: 2%; the
-    # range's formula is exact to 1%.
-    assert sd.mean() == pytest.approx(3, rel={"range": 0.01, "quartiles": 0.04, "both": 0.03}[kind])
+    # The formulas are approximations; the largest bias measured is 0.6%, Monte Carlo error 0.2%.
+    assert sd.mean() == pytest.approx(3, rel=0.01)
 
 
 def test_the_luo_mean_is_closer_than_the_median():
@@ -72,8 +71,8 @@ def test_the_luo_mean_is_closer_than_the_median():
     printed = quantiles_of(samples)
     mean, _ = mean_sd_from_quantiles(n=13, **printed)
     errors = [np.square(e - samples.mean(axis=1)).mean() for e in (mean, printed["median"])]
-    # It must be much closer: 0.2 of the squared error, measured; below half is no accident.
-    assert errors[0] < errors[1] / 2
+    # Measured: 0.08 of the median's squared error.
+    assert errors[0] < errors[1] / 5
 
 
 def test_shifting_and_scaling_carries_over():

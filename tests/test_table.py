@@ -77,7 +77,11 @@ def test_reading_a_table_changes_nothing_in_the_frame_given():
         ("mean_treated", float("-inf"), "'-inf' is not finite; write a plain number"),
         ("mean_treated", 10**400, "is not a number; write a plain number"),
         ("mean_treated", [1, 2], "'[1, 2]' is not a number; write a plain number"),
-        ("mean_treated", pd.Timestamp("2020-01-01"), "is not a number; write a plain number"),
+        (
+            "mean_treated",
+            pd.Timestamp("2020-01-01"),
+            "is a date; spreadsheets make dates of entries",
+        ),
         ("study", " ", "is missing; fill it in"),
     ],
 )
@@ -176,7 +180,8 @@ def test_a_missing_column_is_named_with_its_remedy():
     (found,) = faults(arms().drop(columns="sd_control"))
     assert found == (
         "DataFrame, column 'sd_control': is missing; add it, or map yours with "
-        "columns={'sd_control': ...}"
+        "columns={'sd_control': ...}; the SEM, the 95% CI of the mean, or the median with "
+        "quartiles or range will do too"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -36,6 +36,7 @@ from bayesma.errors import (
 
 if TYPE_CHECKING:
     from bayesma.posterior import Fit
+    from bayesma.units import Ranges
 
 
 __all__ = ["app", "main"]
@@ -149,7 +150,9 @@ def list_models() -> None:
 
 @app.command()
 def check(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV file of studies.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="Studies: .csv, .tsv, .parquet or .xlsx.")
+    ],
     columns: Annotated[
         list[str] | None, typer.Option(help="Your header of a column: n_treated='N ketamine'.")
     ] = None,
@@ -157,8 +160,12 @@ def check(
         list[str] | None, typer.Option(help="Unit of bare numbers in delay or duration: delay=h.")
     ] = None,
     members: Annotated[
-        Path | None, typer.Option(help="CSV file of the comparisons behind pooled rows.")
+        Path | None, typer.Option(help="Table of the comparisons behind pooled rows.")
     ] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook.")] = None,
+    ranges: Annotated[
+        str, typer.Option(help="Durations and doses such as '1-2 h': refuse, or midpoint.")
+    ] = "refuse",
     covariates_only: Annotated[
         bool, typer.Option("--covariates-only", help="The table holds no outcomes.")
     ] = False,
@@ -169,17 +176,20 @@ def check(
     from bayesma.effects import effect_sizes
     from bayesma.readers import read_table
 
-    found = read_table(
-        table, pairs(columns, "--columns"), pairs(units, "--units"), not covariates_only
-    )
-    effects = None
+    how = cast("Ranges", ranges)
+    mapping, defaults = pairs(columns, "--columns"), pairs(units, "--units")
+    found = read_table(table, mapping, defaults, not covariates_only, sheet, how)
+    effects, notes = None, found.notes
     if not covariates_only:
-        comparisons = None if members is None else read_table(members, outcomes=False)
+        comparisons = None
+        if members is not None:
+            comparisons = read_table(members, outcomes=False, ranges=how)
         effects = effect_sizes(found, members=comparisons)
+        notes = (*effects.notes, *(() if comparisons is None else comparisons.told))
     checked = found.frame if effects is None else effects.frame
     write_csv(csv, checked)
     if as_json:
-        print_json(checked, () if effects is None else effects.notes)
+        print_json(checked, notes)
         return
     rows = found.frame["study"].value_counts()
     OUT.print(
@@ -194,7 +204,7 @@ def check(
             f"{len(effects)} effects ({effects.measure}): median {middle:.2f}, from "
             f"{effects.y.min():.2f} to {effects.y.max():.2f}"
         )
-        print_notes(effects.notes, OUT)
+    print_notes(notes, OUT)
 
 
 @app.command("fit")

@@ -1,5 +1,5 @@
 """Files and frames to StudyTable."""
 
-from bayesma.readers.frames import read_table
+from bayesma.readers.frames import SUFFIXES, read_table
 
-__all__ = ["read_table"]
+__all__ = ["SUFFIXES", "read_table"]
