@@ -1,5 +1,6 @@
 """TSV, Parquet and Excel files."""
 
+import subprocess
 import sys
 import zipfile
 from datetime import date, datetime, time, timedelta
@@ -9,9 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers import arms
+from helpers import ARMS, arms
 from openpyxl import Workbook, load_workbook
 
+from bayesma.catalogue import root
 from bayesma.errors import BayesmaError, SpecError, TableError
 from bayesma.readers import SUFFIXES, read_table
 
@@ -338,3 +340,71 @@ def test_numeric_headers_and_labels_read_as_written(save):
     assert table.frame["study"].tolist() == ["2004", "B"]
     assert table.frame["2014"].tolist() == [5, 6]
     assert np.isfinite(table.frame["y"]).all()
+
+
+# -- published workbooks -------------------------------------------------------------------------
+
+SOCIAL = {
+    "study": "study_id",
+    "experiment": "exp_id",
+    "mean_treated": "mean_exp",
+    "sd_treated": "sd_exp",
+    "n_treated": "n_exp",
+    "mean_control": "mean_ctrl",
+    "sd_control": "sd_ctrl",
+    "n_control": "n_ctrl",
+    "dose": "nmda_dose",
+    "duration": "nmda_duration_day_std",
+    "delay": "nmda_interval_to_outcome",
+}
+
+
+@pytest.fixture(scope="module")
+def social(shared, tmp_path_factory):
+    """The published sheet, and the same table as its prepare script makes it."""
+    folder = tmp_path_factory.mktemp("social")
+    script = root("data") / "nmda_social" / "prepare.py"
+    raw = shared / "data" / "raw"
+    subprocess.run([sys.executable, script, raw, folder], check=True, capture_output=True)
+    return raw / "meta_social_interaction.xlsx", folder / "nmda_social" / "interaction.csv"
+
+
+def test_a_published_workbook_faults_only_where_a_delay_is_no_number(social):
+    lines = lines_of(social[0], columns=SOCIAL)
+    assert len(lines) == 8
+    assert all("'Immediately' is not one number with one unit" in line for line in lines)
+
+
+def test_a_published_workbook_reads_as_its_prepared_table(social, tmp_path):
+    raw = pd.read_excel(social[0])
+    delays = raw["nmda_interval_to_outcome"].replace("Immediately", "0 min")
+    raw.assign(nmda_interval_to_outcome=delays).to_excel(tmp_path / "t.xlsx", index=False)
+    table, prepared = read_table(tmp_path / "t.xlsx", columns=SOCIAL), read_table(social[1])
+    assert "delay: 41 of 491 cells missing, 41 of them 'Unclear'" in table.notes
+    same = ["study", "experiment", *ARMS, "delay", "dose", "dose_unit"]
+    # The script divides published minutes by 1440: a rounding apart.
+    pd.testing.assert_frame_equal(table.frame[same], prepared.frame[same], rtol=1e-14)
+
+
+def test_a_workbook_and_its_csv_file_are_one_table(shared):
+    columns = {
+        "study": "id",
+        "mean_treated": "atd_mean",
+        "sd_treated": "atd_sd",
+        "sem_treated": "atd_se",
+        "n_treated": "atd_n_round",
+        "mean_control": "ctr_mean",
+        "sd_control": "ctr_sd",
+        "n_control": "ctr_n_round",
+        "delay": "last_bf_outcome",
+    }
+    kept = {name: name for name in ("study_reference", "seq")}
+    data = shared / "data"
+    book = read_table(
+        data / "raw" / "Dataclean_200FST.xlsx", columns=columns | kept, units={"delay": "h"}
+    )
+    text = read_table(data / "fst_martins2025.csv", columns=columns, units={"delay": "h"})
+    both = [name for name in columns if name in text.frame] + ["dose", "dose_unit"]
+    # The CSV file was written with 16 digits.
+    pd.testing.assert_frame_equal(book.frame[both], text.frame[both], rtol=1e-14)
+    assert [note for note in book.notes if note in text.notes] == list(text.notes)

@@ -207,6 +207,14 @@ def test_a_misspelt_optional_column_is_refused_unless_kept_on_purpose():
     assert kept.frame["delayy"].tolist() == [1, 2, 3]
 
 
+def test_the_cells_of_a_column_that_may_be_no_typo_are_not_faults_too():
+    (found,) = faults(arms(study_reference=["Smith et al."] * 3))
+    assert "column 'study_reference': is not a known column; did you mean 'delay_refer" in found
+    lines = faults(arms(n_treatd=[8, "x", 8]).drop(columns="n_treated"))
+    assert len(lines) == 2
+    assert "row 1, column 'n_treatd': 'x' is not a number" in lines[1]
+
+
 def test_headers_match_whatever_their_case_and_spaces():
     frame = arms().rename(columns={"study": " Study ", "n_treated": "N  Treated"})
     assert read_table(frame).frame["n_treated"].tolist() == [8, 8, 8]

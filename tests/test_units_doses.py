@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from bayesma.units import Dose, UnitError, dose, dose_unit
 
 # Every spelling of every unit, written out: what the grammar is held to.
-MASS = {"pg": "1e-9", "ng": "1e-6", "ug": "1e-3", "mcg": "1e-3", "mg": "1", "g": "1e3"}
+MASS = {
+    "pg": "1e-9",
+    "ng": "1e-6",
+    "ug": "1e-3",
+    "mcg": "1e-3",
+    "microg": "1e-3",
+    "mg": "1",
+    "g": "1e3",
+}
 MASS |= {"\u00b5g": "1e-3", "\u03bcg": "1e-3"}
 MOLES = {"pmol": "1e-3", "nmol": "1", "umol": "1e3", "\u00b5mol": "1e3", "mmol": "1e6"}
 MOLES |= {"\u03bcmol": "1e3"}

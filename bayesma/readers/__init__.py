@@ -1,5 +1,5 @@
 """Files and frames to StudyTable."""
 
-from bayesma.readers.frames import SUFFIXES, read_table
+from bayesma.readers.frames import SUFFIXES, headers, read_table
 
-__all__ = ["SUFFIXES", "read_table"]
+__all__ = ["SUFFIXES", "headers", "read_table"]

@@ -15,7 +15,7 @@ from bayesma.readers.workbooks import read_workbook
 from bayesma.table import StudyTable, validated
 from bayesma.units import Ranges
 
-__all__ = ["SUFFIXES", "read_table"]
+__all__ = ["SUFFIXES", "headers", "read_table"]
 
 _READERS: dict[str, Callable[[Path], Raw]] = {
     ".csv": lambda path: read_separated(path, ","),
@@ -81,21 +81,40 @@ def read_table(
     BayesmaError
         If the package that reads this kind of file is not installed.
     """
-    workbook = not isinstance(source, pd.DataFrame) and Path(source).suffix.lower() == WORKBOOK
-    if sheet is not None and not workbook:
-        raise SpecError(f"sheet='{sheet}' is for workbooks ({WORKBOOK}) only")
-    if isinstance(source, pd.DataFrame):
-        name, raw = "DataFrame", Raw(source, [str(label) for label in source.index])
-    else:
-        path = Path(source)
-        name, raw = path.name, read_workbook(path, sheet) if workbook else _read(path)
+    raw = _raw(source, sheet)
+    name = "DataFrame" if isinstance(source, pd.DataFrame) else Path(source).name
     return validated(
         raw.cells, name, raw.rows, columns, units, outcomes, ragged=raw.faulty, ranges=ranges
     )
 
 
-def _read(path: Path) -> Raw:
-    suffix = path.suffix.lower()
+def headers(source: str | Path, sheet: str | None = None) -> list[str]:
+    """Return the headers of a file, as they stand there.
+
+    Parameters
+    ----------
+    source : str or Path
+    sheet : str, optional
+        Which sheet of a workbook.
+
+    Raises
+    ------
+    TableError, SpecError, BayesmaError
+        As `read_table`.
+    """
+    return [str(header) for header in _raw(source, sheet).cells.columns]
+
+
+def _raw(source: str | Path | pd.DataFrame, sheet: str | None) -> Raw:
+    """Return the cells of any source."""
+    workbook = not isinstance(source, pd.DataFrame) and Path(source).suffix.lower() == WORKBOOK
+    if sheet is not None and not workbook:
+        raise SpecError(f"sheet='{sheet}' is for workbooks ({WORKBOOK}) only")
+    if isinstance(source, pd.DataFrame):
+        return Raw(source, [str(label) for label in source.index])
+    path, suffix = Path(source), Path(source).suffix.lower()
+    if workbook:
+        return read_workbook(path, sheet)
     if suffix in _READERS:
         return _READERS[suffix](path)
     content_of(path)  # a path that leads nowhere is said first

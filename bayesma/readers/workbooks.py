@@ -37,10 +37,7 @@ def read_workbook(path: Path, sheet: str | None) -> Raw:
         If openpyxl is not installed.
     """
     content = content_of(path)
-    worksheet = _chosen(_workbook(path, content, values=True), path.name, sheet)
-    records = _records(worksheet)
-    if not records:
-        raise TableError(path.name, [Fault("the sheet is empty", "check the export")])
+    worksheet, records = _chosen(_workbook(path, content, values=True), path.name, sheet)
     faults = [*_merged(worksheet, records[0][0])]
     if _has_formulas(content):
         formulas = _workbook(path, content, values=False)[worksheet.title]
@@ -67,21 +64,21 @@ def _workbook(path: Path, content: bytes, values: bool) -> Workbook:
         raise TableError(path.name, [fault]) from error
 
 
-def _chosen(book: Workbook, name: str, sheet: str | None) -> Worksheet:
+def _chosen(book: Workbook, name: str, sheet: str | None) -> tuple[Worksheet, list[Record]]:
+    """Return the sheet that was asked for, or the only one that holds anything."""
     sheets: dict[str, Worksheet] = {each.title: each for each in book.worksheets}
-    if sheet is not None:
-        if sheet not in sheets:
-            raise TableError(
-                name, [Fault(f"has no sheet '{sheet}'", did_you_mean(sheet, [*sheets]))]
-            )
-        return sheets[sheet]
-    filled = [title for title, each in sheets.items() if _records(each)]
+    if sheet is not None and sheet not in sheets:
+        raise TableError(name, [Fault(f"has no sheet '{sheet}'", did_you_mean(sheet, [*sheets]))])
+    asked = sheets if sheet is None else {sheet: sheets[sheet]}
+    records = {title: _records(each) for title, each in asked.items()}
+    filled = [title for title, rows in records.items() if rows]
     if len(filled) > 1:
         known = ", ".join(f"'{title}'" for title in filled)
         raise TableError(name, [Fault("has several sheets", f"say which with sheet=: {known}")])
     if not filled:
-        raise TableError(name, [Fault("the file is empty", "check the export")])
-    return sheets[filled[0]]
+        what = "file" if sheet is None else "sheet"
+        raise TableError(name, [Fault(f"the {what} is empty", "check the export")])
+    return sheets[filled[0]], records[filled[0]]
 
 
 def _records(sheet: Worksheet) -> list[Record]:
@@ -96,13 +93,10 @@ def _is_filled(cells: list[Any]) -> bool:
 
 def _value(cell: Cell) -> Any:
     value = cell.value
-    if isinstance(value, int | float) and not isinstance(value, bool) and "%" in _format(cell):
-        return Percent(value)
+    # Only a styled cell can be shown as a percentage; asking each for its format is slow.
+    if cell.has_style and isinstance(value, int | float) and not isinstance(value, bool):
+        return Percent(value) if "%" in str(cell.number_format) else value
     return value
-
-
-def _format(cell: Cell) -> str:
-    return str(cell.number_format)
 
 
 def _merged(sheet: Worksheet, first: int) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 from bayesma.errors import nearest
-from bayesma.schema import ARMS, COLUMNS, SIDES, SUMMARIES
+from bayesma.schema import ARMS, COLUMNS, EFFECT, SIDES, SUMMARIES
 from bayesma.table.checker import Checker
 from bayesma.table.summaries import INSTEAD, supplied
 
@@ -54,15 +54,19 @@ def _map_explicitly(check: Checker, name: str, header: str, doubled: Collection[
 
 
 def _refuse_typos(check: Checker, extras: Iterable[str]) -> None:
+    told = set(_NO_TYPO)
     for header in extras:
-        absent = [name for name in COLUMNS if name not in check.names and name not in _NO_TYPO]
+        absent = [name for name in COLUMNS if name not in check.names and name not in told]
         near = nearest(_canonical(header), absent, TYPO)
         if near is not None and not _is_kin(_canonical(header), near):
             keep = f"keep it with columns={{'{header}': '{header}'}}"
             problem = f"is not a known column; did you mean '{near}'?"
             check.fault(None, header, problem, f"rename it to '{near}', or {keep}")
-            # Said once is enough: the column it stands for is not called missing as well.
-            check.names[near] = header
+            told.add(near)
+            # One that is needed is read for its cells' own faults, and not called missing as well;
+            # another may be a column of the reviewer's own, all of whose cells would be faults.
+            if near in (*ARMS, *EFFECT) or COLUMNS[near].required:
+                check.names[near] = header
 
 
 def _is_kin(header: str, name: str) -> bool:

@@ -25,6 +25,7 @@ _MASS = {
     "ng": Fraction(1, 10**6),
     "ug": Fraction(1, 1000),
     "mcg": Fraction(1, 1000),
+    "microg": Fraction(1, 1000),
     "mg": Fraction(1),
     "g": Fraction(1000),
 }
