@@ -181,8 +181,8 @@ def test_columns_are_mapped_in_the_members_too(tmp_path):
 
 
 def test_a_column_that_neither_file_has_is_a_fault_of_the_data(tmp_path):
-    analysis = pooled_analysis(tmp_path, 'columns = { y = "g", regimen = "Schedul" }')
-    with pytest.raises(TableError, match=r"pooled\.csv, column 'Schedul': is not in the table"):
+    analysis = pooled_analysis(tmp_path, 'columns = { y = "g", regimen = "Timetable" }')
+    with pytest.raises(TableError, match=r"pooled\.csv, column 'Timetable': is not in the table"):
         analysis.effects()
 
 

@@ -281,6 +281,15 @@ def test_merged_cells_are_refused_below_the_header(save):
     )
 
 
+def test_rows_that_a_filter_hides_are_read_and_told(save):
+    def change(book):
+        book.active.row_dimensions[3].hidden = True
+
+    table = read_table(save([HEADER, *ROWS], change))
+    assert len(table) == 2
+    assert table.notes == ("hidden rows are read like the others: 1 of 2",)
+
+
 def test_one_of_several_sheets_must_be_named(save):
     def change(book):
         book.active.title = "effects"

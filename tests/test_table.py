@@ -95,8 +95,9 @@ def test_a_bad_cell_is_one_line_with_its_place_and_remedy(column, value, line):
     ("column", "value", "line"),
     [
         ("delay", "-1 h", "'-1 h' is too small; time since last dose or end of infusion"),
-        ("delay", "1-2 h", "'1-2 h' is a range; write one number, or ask for ranges='midpoint'; "),
-        ("delay", "30 x", "'30 x' has no known unit of time; known units: s, min, h, d, wk; write"),
+        ("delay", "1-2 h", "'1-2 h' is a range; write one number, or ask for ranges='midpoint'"),
+        ("delay", "30 x", "'30 x' has no known unit of time; known units: s, min, h, d, wk"),
+        ("delay", "soon", "'soon' is not one number with one unit; write e.g. '30 min', '24 h'"),
         ("delay", "5 mg", "'5 mg' has no known unit of time"),
         ("duration", "3 months", "'3 months' has no known unit of time"),
         ("direction", 2, "'2' is not one of its levels; use '1', '-1'"),

@@ -180,11 +180,23 @@ def test_a_dose_with_two_units_says_so():
 
 
 @pytest.mark.parametrize(
-    "value", ["10 mg/kg b.i.d.", "2.5 mg/kg + 10 mg/kg", "5-10 mg/kg", "a lot"]
+    ("value", "line"),
+    [
+        ("10 mg/kg b.i.d.", "names a schedule; write one dose, and the schedule elsewhere"),
+        ("2.5 mg/kg + 10 mg/kg", "names several doses; give each its own row"),
+        ("5-10 mg/kg", "is a range; write one number, or ask for ranges='midpoint'"),
+        ("a lot", "is not one number with one unit; write e.g. '10 mg/kg' or '100 ug'"),
+    ],
 )
-def test_doses_that_would_need_a_guess_are_refused(value):
+def test_doses_that_would_need_a_guess_are_refused(value, line):
     (found,) = faults(arms(dose=[value, 1, 1]))
-    assert "write e.g. '10 mg/kg' or '100 ug'" in found
+    assert found == f"DataFrame, row 0, column 'dose': '{value}' {line}"
+
+
+def test_the_middle_of_a_range_of_doses_is_counted():
+    table = read_table(arms(dose=["5-10 mg/kg", "1 mg/kg", None]), ranges="midpoint")
+    assert table.frame["dose"].tolist()[:2] == [7.5, 1]
+    assert table.notes == ("dose: the middle of a range taken: 1 of 3 rows",)
 
 
 # -- arms ----------------------------------------------------------------------------------------
@@ -216,14 +228,28 @@ def test_standard_errors_intervals_and_medians_become_means_and_sds():
     assert table.frame["sd_treated"].tolist() == expected
     assert table.notes == (
         "sd_treated from sem_treated: 1 of 4 rows",
-        "sd_treated from the 95% CI of the mean: 1 of 4 rows",
-        "mean_treated from median_treated with quartiles: 1 of 4 rows",
-        "sd_treated from median_treated with quartiles: 1 of 4 rows",
-        "mean_treated from median_treated with range: 1 of 4 rows",
-        "sd_treated from median_treated with range: 1 of 4 rows",
+        "sd_treated from the 95% CI of the mean (Student's t): 1 of 4 rows",
+        "mean_treated from median_treated with quartiles (Luo 2018): 1 of 4 rows",
+        "sd_treated from median_treated with quartiles (Wan 2014): 1 of 4 rows",
+        "mean_treated from median_treated with range (Luo 2018): 1 of 4 rows",
+        "sd_treated from median_treated with range (Wan 2014): 1 of 4 rows",
     )
     require_outcomes(table)
     assert list(table.frame)[:8] == ["row_id", "study", *ARMS]
+
+
+def test_all_five_numbers_serve_together():
+    five = {"median": 5, "q1": 4, "q3": 7, "min": 1, "max": 12}
+    frame = without(
+        "mean_treated", "sd_treated", **{f"{name}_treated": [x] * 4 for name, x in five.items()}
+    )
+    table = read_table(frame)
+    expected = mean_sd_from_quantiles(5, 8, q1=4, q3=7, low=1, high=12)
+    assert table.frame[["mean_treated", "sd_treated"]].to_numpy()[0].tolist() == [*expected]
+    assert table.notes == (
+        "mean_treated from median_treated with quartiles and range (Luo 2018): 4 of 4 rows",
+        "sd_treated from median_treated with quartiles and range (Shi 2020): 4 of 4 rows",
+    )
 
 
 def test_a_mean_or_sd_that_is_given_wins_and_disagreement_is_counted():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -83,9 +84,10 @@ def read_table(
     """
     raw = _raw(source, sheet)
     name = "DataFrame" if isinstance(source, pd.DataFrame) else Path(source).name
-    return validated(
+    table = validated(
         raw.cells, name, raw.rows, columns, units, outcomes, ragged=raw.faulty, ranges=ranges
     )
+    return replace(table, notes=(*raw.notes, *table.notes))
 
 
 def headers(source: str | Path, sheet: str | None = None) -> list[str]:

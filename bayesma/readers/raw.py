@@ -30,11 +30,14 @@ class Raw:
         Row names for messages.
     faulty : mapping of int to Fault
         Position of the rows whose cells cannot be trusted, and why.
+    notes : tuple of str
+        What a reader should know of the file.
     """
 
     cells: pd.DataFrame
     rows: list[str]
     faulty: Mapping[int, Fault] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def content_of(path: Path) -> bytes:

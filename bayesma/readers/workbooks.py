@@ -6,6 +6,7 @@ import io
 import warnings
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,13 @@ def read_workbook(path: Path, sheet: str | None) -> Raw:
         faults += _never_computed(worksheet, formulas)
     if faults:
         raise TableError(path.name, faults)
-    return from_records(records, {})
+    return replace(from_records(records, {}), notes=_hidden(worksheet, records[1:]))
+
+
+def _hidden(sheet: Worksheet, body: list[Record]) -> tuple[str, ...]:
+    """Tell of rows that a filter hides: a reviewer may think that they are left out."""
+    hidden = sum(bool(sheet.row_dimensions[number].hidden) for number, _ in body)
+    return (f"hidden rows are read like the others: {hidden} of {len(body)}",) if hidden else ()
 
 
 def _workbook(path: Path, content: bytes, values: bool) -> Workbook:

@@ -28,6 +28,7 @@ __all__ = ["Reading", "own_columns", "parse_columns"]
 
 # Labels of rows: '?' is as good a name as any.
 LABELS = ("row_id", "members")
+EXAMPLES = {"duration": "'30 min', '24 h' or '7 d'", "dose": "'10 mg/kg' or '100 ug'"}
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ def _quantity(check: Checker, spec: Column, row: int, cell: Any, reading: Readin
     try:
         value, number = _read(spec, cell, reading)
     except UnitError as error:
-        examples = {"duration": "'30 min', '24 h' or '7 d'", "dose": "'10 mg/kg' or '100 ug'"}
-        check.fault(row, spec.name, error.reason, f"write e.g. {examples[spec.kind]}")
+        problem, _, remedy = error.reason.partition("; ")
+        check.fault(row, spec.name, problem, remedy or f"write e.g. {EXAMPLES[spec.kind]}")
         return None
     except ValueError as error:
         check.fault(row, spec.name, str(error), _number_remedy(spec, cell))

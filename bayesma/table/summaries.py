@@ -130,15 +130,16 @@ def _estimates(row: Row) -> list[tuple[str, float, str]]:
     source = f"median_{{}} with {' and '.join(spreads)}"
     usable = "median" in has and bool(spreads)
     if "mean" not in has and usable:
-        found.append(("mean", float(mean_from_quantiles(given)), source))
+        found.append(("mean", float(mean_from_quantiles(given)), f"{source} (Luo 2018)"))
     if "sd" not in has:
         if "sem" in has:
             found.append(("sd", float(sd_from_sem(row["sem"], n)), "sem_{}"))
         elif {"ci_low", "ci_high"} <= has:
             sd = float(sd_from_ci(row["ci_low"], row["ci_high"], n))
-            found.append(("sd", sd, "the 95% CI of the mean"))
+            found.append(("sd", sd, "the 95% CI of the mean (Student's t)"))
         elif usable:
-            found.append(("sd", float(sd_from_quantiles(given)), source))
+            formula = "Wan 2014" if len(spreads) == 1 else "Shi 2020"
+            found.append(("sd", float(sd_from_quantiles(given)), f"{source} ({formula})"))
     return found
 
 
