@@ -2,11 +2,11 @@ import pickle
 import string
 from datetime import timedelta
 from fractions import Fraction
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, product
 
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bayesma.units import DAYS_PER_UNIT, UnitError, delay, duration
@@ -128,6 +128,7 @@ def written(draw):
     )
 
 
+@settings(max_examples=40)
 @given(written())
 def test_well_formed_durations_are_read(text):
     # As in `agrees`.
@@ -145,6 +146,22 @@ def test_a_slip_of_the_pen_is_refused_or_a_sound_duration_of_its_own(text, data)
         text[:i] + text[i].swapcase() + text[i + 1 :],
     )
     assert all(agrees(slip) for slip in slips)
+
+
+def test_no_word_of_one_or_two_letters_is_read_as_a_unit_that_it_is_not():
+    letters = string.ascii_letters + "\u00b5"
+    words = [*letters, *map("".join, product(letters, repeat=2))]
+    assert all(agrees(f"5 {word}") for word in words)
+    read = {word for word in words if not refused(f"5 {word}")}
+    assert read == {word for word in UNITS if len(word) < 3}
+
+
+def refused(text):
+    try:
+        duration(text)
+    except UnitError:
+        return True
+    return False
 
 
 @given(
@@ -236,6 +253,22 @@ def test_a_range_is_refused_unless_its_middle_is_asked_for(dash):
     assert duration(f"1{dash}2 h", ranges="midpoint") == pytest.approx(1.5 / 24, rel=4e-16)
     assert delay(f"1{dash}2 h after last dose", ranges="midpoint").midpoint
     assert not delay("2 h", ranges="midpoint").midpoint
+
+
+@given(
+    st.integers(0, 500),
+    st.integers(1, 500),
+    st.sampled_from(list(UNITS)),
+    st.sampled_from(["-", " - ", "\u2013", " to "]),
+    st.sampled_from(["", " after last dose"]),
+)
+def test_the_middle_of_a_range_is_midway_and_never_taken_unasked(low, width, unit, to, event):
+    text = f"{low}{to}{low + width} {unit}{event}"
+    with pytest.raises(UnitError, match="is a range"):
+        duration(text)
+    meant = Fraction(2 * low + width, 2) * UNITS[unit] / 86400
+    # Rounded factors and a sum: 4 ulp.
+    assert duration(text, ranges="midpoint") == pytest.approx(float(meant), rel=1e-15)
 
 
 def test_the_ends_of_a_range_may_differ_in_unit_and_bare_ones_take_the_columns():

@@ -110,6 +110,14 @@ def test_a_slip_of_the_pen_is_refused_or_a_sound_dose_of_its_own(amount, unit, d
     assert all(agrees(slip) for slip in slips)
 
 
+def test_no_word_of_one_or_two_letters_is_read_as_a_unit_that_it_is_not():
+    letters = string.ascii_letters + "\u00b5\u03bc%"
+    words = [*letters, *map("".join, product(letters, repeat=2))]
+    assert all(agrees(f"5 {word}") for word in words)
+    assert all(agrees(f"5 mg/{word}") for word in words)
+    assert all(agrees(f"5 mg/kg/{word}") for word in words)
+
+
 FRAGMENTS = st.sampled_from(
     [*MASS, *MOLES, *MOLAR, *KG, *TIMES, *LITRES, *"0123456789.eE+-,;%/ ", "10", " per ", "\uff15"]
 )
