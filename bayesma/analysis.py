@@ -14,10 +14,11 @@ from bayesma.catalogue import load_dataset, root
 from bayesma.cells import range_fault
 from bayesma.effects import Effects, effect_sizes
 from bayesma.errors import SpecError, did_you_mean
-from bayesma.readers import read_table
+from bayesma.readers import SUFFIXES, headers, read_table
 from bayesma.schema import COLUMNS
 from bayesma.spec import ModelSpec
 from bayesma.table import StudyTable
+from bayesma.units import Ranges
 
 __all__ = ["Analysis", "load_analysis", "load_spec", "model_table", "models"]
 
@@ -35,15 +36,19 @@ class Analysis:
     folder : Path
         Folder of the file; relative data paths start there.
     data : str
-        Dataset name, or path of a CSV file.
+        Dataset name, or path of a file that `read_table` reads.
     table, members : str or None
-        Table of the dataset; table (or CSV path) of the comparisons behind pooled rows.
+        Table of the dataset; table (or path) of the comparisons behind pooled rows.
     measure, variance, correct : str, str or None, bool
         As `effect_sizes` takes them.
     columns : mapping
-        Canonical column name to the file's own.
+        Canonical column name to the file's own; in a file of members too, as far as it has them.
+    sheet : str or None
+        Sheet of a workbook that holds the data.
+    ranges : {"refuse", "midpoint"}
+        What to do with durations and doses such as "1-2 h".
     units : mapping
-        Unit of bare numbers in duration columns of CSV files, as `read_table` takes it.
+        Unit of bare numbers in duration columns of files, as `read_table` takes it.
     keep : mapping of str to list
         Rows kept: column to allowed values.
     recode : mapping of str to mapping
@@ -68,6 +73,8 @@ class Analysis:
     variance: str | None = None
     correct: bool = True
     columns: Mapping[str, str] = field(default_factory=dict)
+    sheet: str | None = None
+    ranges: Ranges = "refuse"
     units: Mapping[str, str] = field(default_factory=dict)
     keep: Mapping[str, list[Any]] = field(default_factory=dict)
     recode: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -94,6 +101,7 @@ class Analysis:
         members = None
         if self.members is not None:
             members = self._load(self.members, False, folder)
+            notes += members.told
         self._check_recode([t.frame for t in (table, members) if t is not None])
         table = self._recoded(table, notes)
         if members is not None:
@@ -110,11 +118,32 @@ class Analysis:
         return replace(found, notes=(*notes, *found.notes))
 
     def _load(self, table: str | None, outcomes: bool, folder: str | Path | None) -> StudyTable:
-        path = self.folder / (self.data if outcomes else str(table))
-        if path.suffix == ".csv":
-            columns = self.columns if outcomes else None
-            return read_table(path, columns, self.units, outcomes)
-        return load_dataset(self.data, table, folder)
+        path = self._file(self.data if outcomes else str(table))
+        if path is None:
+            return load_dataset(self.data, table, folder)
+        sheet = self.sheet if outcomes else None
+        return read_table(
+            path, self._columns_of(path, outcomes), self.units, outcomes, sheet, self.ranges
+        )
+
+    def _file(self, name: str) -> Path | None:
+        """Return the path of a file; None for the name of a dataset or of its table."""
+        path = self.folder / name
+        return path if path.suffix.lower() in SUFFIXES else None
+
+    def _columns_of(self, path: Path, outcomes: bool) -> dict[str, str]:
+        """Return the columns to map in one file: members may hold some that the data do not.
+
+        What neither holds is left to the data, whose error names it.
+        """
+        members = None if self.members is None else self._file(self.members)
+        if members is None:
+            return dict(self.columns)
+        held = headers(members)
+        if not outcomes:
+            return {name: header for name, header in self.columns.items() if header in held}
+        own = headers(path, self.sheet)
+        return {n: h for n, h in self.columns.items() if h in own or h not in held}
 
     def _kept(self, table: StudyTable, notes: list[str]) -> StudyTable:
         frame, stays = table.frame, pd.Series(True, index=table.frame.index)
@@ -318,6 +347,8 @@ KINDS: dict[str, tuple[str, Any]] = {
     "variance": ("a text", str),
     "correct": ("true or false", bool),
     "within": ("a text", str),
+    "sheet": ("a text", str),
+    "ranges": ("a text", str),
     "rho": ("a number", int | float),
     "spec": ("a table", dict),
     "sampling": ("a table of numbers", (dict, int | float)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,21 +14,78 @@ import pandas as pd
 from bayesma.schema import COLUMNS, Column
 
 __all__ = [
+    "Percent",
     "as_column",
     "as_text",
+    "formula_error",
     "is_missing",
     "listed",
+    "not_known",
     "number_remedy",
+    "odd_cell",
     "own_column",
     "plain_number",
     "range_fault",
+    "smallest_of",
 ]
 
 # What pandas reads as missing too, so that a frame and its CSV file give the same table.
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "<na>"})
 
+# What reviewers write where a paper does not say. Missing in canonical columns only: in a column of
+# the reviewer's own, 'Unclear' is a judgement.
+NOT_KNOWN = frozenset(
+    {"unclear", "unknown", "not reported", "not stated", "not available", "nr", "n.r.", "n.a.", "?"}
+)
+
+# What a spreadsheet shows where a formula went wrong; CSV exports carry it along.
+FORMULA_ERRORS = frozenset(
+    {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!"}
+)
+_SMALLEST = re.compile(r"([0-9]+)(?:\s*[-\u2013\u2014\u2212]\s*|\s+to\s+)([0-9]+)")
+
 _TRUTH = (bool, np.bool_)
 _COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+
+
+class Percent(float):
+    """A number that the spreadsheet shows a hundred times as large, with a % sign."""
+
+
+def not_known(cell: Any) -> bool:
+    """Return whether a cell says in words that the value is not known: 'Unclear', 'NR'."""
+    return isinstance(cell, str) and cell.strip().lower() in NOT_KNOWN
+
+
+def formula_error(cell: Any) -> tuple[str, str]:
+    """Return (problem, remedy) of a cell that shows a formula's error; empty if it does not."""
+    if isinstance(cell, str) and cell.strip() in FORMULA_ERRORS:
+        return "is a formula's error", "mend the formula, or empty the cell"
+    return "", ""
+
+
+def odd_cell(spec: Column, cell: Any) -> tuple[str, str]:
+    """Return (problem, remedy) of a cell whose type is not what was meant; empty if sound."""
+    problem, remedy = formula_error(cell)
+    if isinstance(cell, date):  # a timestamp is one too
+        problem = "is a date"
+        remedy = "spreadsheets make dates of entries such as 1-2: format as text, type it again"
+    elif isinstance(cell, time):
+        problem, remedy = "is a time of day", "write a number with its unit, e.g. '90 min'"
+    elif isinstance(cell, timedelta) and spec.kind != "duration":
+        problem, remedy = "is a span of time", "write what the column holds"
+    elif isinstance(cell, Percent) and spec.kind != "text":
+        problem = f"is shown as {cell * 100:.6g}%"
+        remedy = "format it as a number and type it in the column's unit"
+    return problem, remedy
+
+
+def smallest_of(cell: Any) -> int | None:
+    """Return the smaller end of a range of whole numbers ("6-8"); None if it is no such range."""
+    match = _SMALLEST.fullmatch(cell.strip()) if isinstance(cell, str) else None
+    if match is None or int(match[1]) >= int(match[2]):
+        return None
+    return int(match[1])
 
 
 def is_missing(cell: Any) -> bool:

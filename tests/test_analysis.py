@@ -1,5 +1,6 @@
 import tomllib
 
+import pandas as pd
 import pymc as pm
 import pytest
 from helpers import arms
@@ -9,7 +10,7 @@ from bayesma.bayes.model import build_design
 from bayesma.catalogue import root
 from bayesma.design import design
 from bayesma.effects import effect_sizes
-from bayesma.errors import DataError, SpecError
+from bayesma.errors import DataError, SpecError, TableError
 
 SHIPPED = {
     path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
@@ -166,6 +167,50 @@ def test_members_of_one_s_own_are_a_table_beside(tmp_path):
     )
     analysis = load_analysis(path)
     assert design(analysis.spec, analysis.effects()).points.clock.tolist() == [1, 2]
+
+
+def pooled_analysis(folder, text):
+    (folder / "members.tsv").write_text(
+        "row_id\tstudy\tSchedule\tdose\na\tA\tonce\t10 mg/kg\nb\tB\tdaily\t100 ug/kg\n",
+        encoding="utf-8",
+    )
+    (folder / "pooled.csv").write_text("study,g,se,members\nP,1.0,0.2,a;b\n", encoding="utf-8")
+    path = folder / "pooled.toml"
+    path.write_text(
+        f'data = "pooled.csv"\nmembers = "members.tsv"\n{text}\n[spec]\npeak = "1"\n',
+        encoding="utf-8",
+    )
+    return load_analysis(path)
+
+
+def test_columns_are_mapped_in_the_members_too(tmp_path):
+    analysis = pooled_analysis(tmp_path, 'columns = { y = "g", regimen = "Schedule" }')
+    effects = analysis.effects()
+    assert effects.y.tolist() == [1]
+    assert effects.members["regimen"].tolist() == ["once", "daily"]
+    assert effects.notes == (
+        "members.tsv: dose: converted to the canonical unit of its kind: 1 of 2 rows",
+    )
+
+
+def test_a_column_that_neither_file_has_is_a_fault_of_the_data(tmp_path):
+    analysis = pooled_analysis(tmp_path, 'columns = { y = "g", regimen = "Timetable" }')
+    with pytest.raises(TableError, match=r"pooled\.csv, column 'Timetable': is not in the table"):
+        analysis.effects()
+
+
+def test_a_model_file_names_the_sheet_and_how_ranges_are_read(tmp_path):
+    with pd.ExcelWriter(tmp_path / "rows.xlsx") as book:
+        frame = pd.DataFrame({"study": ["A", "B"], "y": [1, 2], "v": [0.1, 0.2]})
+        frame.assign(delay=["1-3 d", "4 d"]).to_excel(book, sheet_name="one", index=False)
+        frame.to_excel(book, sheet_name="two", index=False)
+    path = tmp_path / "m.toml"
+    text = 'data = "rows.xlsx"\nsheet = "one"\nranges = "midpoint"\n[spec]\npeak = "1"\n'
+    path.write_text(text, encoding="utf-8")
+    assert load_analysis(path).effects().frame["delay"].tolist() == [2, 4]
+    path.write_text(text.replace('ranges = "midpoint"\n', ""), encoding="utf-8")
+    with pytest.raises(TableError, match="'1-3 d' is a range"):
+        load_analysis(path).effects()
 
 
 @pytest.mark.parametrize(

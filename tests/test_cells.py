@@ -1,10 +1,22 @@
+from datetime import date, datetime, time, timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayesma.cells import as_text, is_missing, own_column, plain_number
+from bayesma.cells import (
+    Percent,
+    as_text,
+    is_missing,
+    not_known,
+    odd_cell,
+    own_column,
+    plain_number,
+    smallest_of,
+)
+from bayesma.schema import COLUMNS
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -40,3 +52,52 @@ def test_a_label_that_was_made_a_number_by_blanks_is_read_as_written():
 def test_a_column_is_numbers_only_if_every_cell_is():
     assert own_column(["1", "", "2.5"]) == [1.0, None, 2.5]
     assert own_column(["1", "low", None]) == ["1", "low", None]
+
+
+@pytest.mark.parametrize("cell", ["Unclear", " unknown ", "not reported", "NR", "n.r.", "?"])
+def test_words_for_a_value_that_is_not_known(cell):
+    assert not_known(cell)
+    assert not is_missing(cell)
+
+
+@pytest.mark.parametrize("cell", ["", None, "clear", 0, "N", "none"])
+def test_what_is_no_such_word(cell):
+    assert not not_known(cell)
+
+
+@pytest.mark.parametrize(
+    ("cell", "smallest"),
+    [("6-8", 6), ("6\u20138", 6), (" 6 to 8 ", 6), ("10 - 12", 10)],
+)
+def test_a_range_of_group_sizes_takes_the_smallest(cell, smallest):
+    assert smallest_of(cell) == smallest
+
+
+@pytest.mark.parametrize("cell", ["8-6", "6-6", "n = 6", "6-8-9", "6.5-8", "-6", 6, "6,8", "6to8"])
+def test_what_is_no_range_of_group_sizes(cell):
+    assert smallest_of(cell) is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        (datetime(2026, 1, 2), "is a date"),
+        (date(2026, 1, 2), "is a date"),
+        (pd.Timestamp("2026-01-02"), "is a date"),
+        (time(1, 30), "is a time of day"),
+        (timedelta(1), "is a span of time"),
+        (Percent(0.5), "is shown as 50%"),
+        (Percent(0.0725), "is shown as 7.25%"),
+        (Percent(0), "is shown as 0%"),
+        (Percent(1), "is shown as 100%"),
+        ("#DIV/0!", "is a formula's error"),
+        ("5", ""),
+        (0.5, ""),
+    ],
+)
+def test_cells_that_are_not_what_was_typed(cell, problem):
+    assert odd_cell(COLUMNS["i2"], cell)[0] == problem
+
+
+def test_an_exact_span_of_time_is_a_duration():
+    assert odd_cell(COLUMNS["delay"], timedelta(1)) == ("", "")

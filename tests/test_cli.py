@@ -672,6 +672,36 @@ def test_an_unknown_measure_or_variance_is_refused(tmp_path):
     assert "effect measure SMD has no variance 'LX'; " in found
 
 
+def test_notes_of_a_table_are_told_with_and_without_outcomes(tmp_path):
+    note = "note: delay: 2 of 4 cells missing, 1 of them 'Unclear'"
+    frame = arms(4, delay=["Unclear", None, "1 d", "1 wk"])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    for options in ([], ["--covariates-only"]):
+        result = run("check", tmp_path / "t.csv", *options)
+        assert result.stdout.splitlines().count(note) == 1
+        found = json.loads(run("check", tmp_path / "t.csv", "--json", *options).stdout)
+        assert found["notes"] == [note.removeprefix("note: ")]
+
+
+def test_ranges_are_refused_unless_their_middle_is_asked_for(tmp_path):
+    arms(2, delay=["1-3 h", "1 d"]).to_csv(tmp_path / "t.csv", index=False)
+    assert "'1-3 h' is a range; write one number, or ask" in refused("check", tmp_path / "t.csv")
+    result = run("check", tmp_path / "t.csv", "--ranges", "midpoint")
+    assert "note: delay: the middle of a range taken: 1 of 2 rows" in result.stdout
+    said = refused("check", tmp_path / "t.csv", "--ranges", "middle")
+    assert "ranges: 'middle' is unknown; known: refuse, midpoint" in said
+
+
+def test_a_sheet_of_a_workbook_can_be_named(tmp_path):
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        arms(2).to_excel(book, sheet_name="effects", index=False)
+        arms(3).to_excel(book, sheet_name="others", index=False)
+    said = refused("check", tmp_path / "t.xlsx")
+    assert "t.xlsx: has several sheets; say which with sheet=: 'effects', 'others'" in said
+    result = run("check", tmp_path / "t.xlsx", "--sheet", "others")
+    assert result.stdout.startswith("t.xlsx: 3 rows, 2 studies of 1 to 2 rows")
+
+
 def test_every_fault_of_a_table_is_a_line(tmp_path):
     frame = arms(3, n_treated=["8", "eight", "1"])
     frame.to_csv(tmp_path / "t.csv", index=False)
@@ -696,6 +726,8 @@ def test_pooled_rows_are_checked_with_their_members():
     assert "pooled rows need members" in refused("check", folder / "pooled.csv")
     result = run("check", folder / "pooled.csv", "--members", folder / "comparisons.csv")
     assert "17 effects (SMD)" in result.stdout
+    told = "note: comparisons.csv: dose: converted to the canonical unit of its kind: 12 of 41 rows"
+    assert told in result.stdout.splitlines()
 
 
 def test_an_option_that_is_no_pair_is_refused(tmp_path):

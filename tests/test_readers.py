@@ -70,6 +70,7 @@ def test_a_quoted_newline_stays_in_its_cell(write):
         ("study,y,v\n", "table.csv: the table has no rows; check the file"),
         ("study;y;v\nA;1;2\n", "table.csv: is separated by semicolons, not commas; export it as"),
         ("study\ty\tv\nA\t1\t2\n", "table.csv: is separated by tabs, not commas; export it as"),
+        ("study\ty\tv\nA\t1\t2\n", "(comma delimited)', or name it .tsv"),
         ("just some text\nand more\n", "table.csv: has a single column, so it is not a table"),
         (b"PK\x03\x04\x14\x00", "table.csv: is a workbook or an archive, not a CSV file; export"),
         (b"\xff\xfes\x00t\x00", "table.csv: is not a CSV file in UTF-8; export it as 'CSV UTF-8"),

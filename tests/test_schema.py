@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from bayesma.schema import ARMS, COLUMNS, EFFECT
+from bayesma.schema import ARMS, COLUMNS, EFFECT, SIDES, SUMMARIES
 
 
 def test_every_column_is_documented_and_keyed_by_its_name():
@@ -16,6 +16,13 @@ def test_every_column_is_documented_and_keyed_by_its_name():
 def test_arms_and_effects_are_columns():
     assert set(ARMS) | set(EFFECT) <= set(COLUMNS)
     assert not set(ARMS) & set(EFFECT)
+
+
+def test_each_arm_has_every_summary_that_papers_print():
+    names = {f"{part}_{side}" for part in SUMMARIES for side in SIDES}
+    assert len(names) == 16
+    assert names <= set(COLUMNS)
+    assert not names & {*ARMS, *EFFECT}
 
 
 def test_only_the_study_is_required_of_every_table():

@@ -77,7 +77,11 @@ def test_reading_a_table_changes_nothing_in_the_frame_given():
         ("mean_treated", float("-inf"), "'-inf' is not finite; write a plain number"),
         ("mean_treated", 10**400, "is not a number; write a plain number"),
         ("mean_treated", [1, 2], "'[1, 2]' is not a number; write a plain number"),
-        ("mean_treated", pd.Timestamp("2020-01-01"), "is not a number; write a plain number"),
+        (
+            "mean_treated",
+            pd.Timestamp("2020-01-01"),
+            "is a date; spreadsheets make dates of entries",
+        ),
         ("study", " ", "is missing; fill it in"),
     ],
 )
@@ -91,7 +95,9 @@ def test_a_bad_cell_is_one_line_with_its_place_and_remedy(column, value, line):
     ("column", "value", "line"),
     [
         ("delay", "-1 h", "'-1 h' is too small; time since last dose or end of infusion"),
-        ("delay", "1-2 h", "'1-2 h' is not one number with one unit; write e.g. '30 min', '24 h'"),
+        ("delay", "1-2 h", "'1-2 h' is a range; write one number, or ask for ranges='midpoint'"),
+        ("delay", "30 x", "'30 x' has no known unit of time; known units: s, min, h, d, wk"),
+        ("delay", "soon", "'soon' is not one number with one unit; write e.g. '30 min', '24 h'"),
         ("delay", "5 mg", "'5 mg' has no known unit of time"),
         ("duration", "3 months", "'3 months' has no known unit of time"),
         ("direction", 2, "'2' is not one of its levels; use '1', '-1'"),
@@ -175,7 +181,8 @@ def test_a_missing_column_is_named_with_its_remedy():
     (found,) = faults(arms().drop(columns="sd_control"))
     assert found == (
         "DataFrame, column 'sd_control': is missing; add it, or map yours with "
-        "columns={'sd_control': ...}"
+        "columns={'sd_control': ...}; the SEM, the 95% CI of the mean, or the median with "
+        "quartiles or range will do too"
     )
 
 
@@ -199,6 +206,14 @@ def test_a_misspelt_optional_column_is_refused_unless_kept_on_purpose():
     assert "did you mean 'delay'?; rename it to 'delay', or keep it with columns=" in found
     kept = read_table(frame, columns={"delayy": "delayy"})
     assert kept.frame["delayy"].tolist() == [1, 2, 3]
+
+
+def test_the_cells_of_a_column_that_may_be_no_typo_are_not_faults_too():
+    (found,) = faults(arms(study_reference=["Smith et al."] * 3))
+    assert "column 'study_reference': is not a known column; did you mean 'delay_refer" in found
+    lines = faults(arms(n_treatd=[8, "x", 8]).drop(columns="n_treated"))
+    assert len(lines) == 2
+    assert "row 1, column 'n_treatd': 'x' is not a number" in lines[1]
 
 
 def test_headers_match_whatever_their_case_and_spaces():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,6 +14,9 @@ from bayesma.cli.notes import print_notes
 from bayesma.cli.options import Csv, Json
 from bayesma.cli.parsing import pairs
 from bayesma.cli.printing import print_cells, print_counts, print_json
+
+if TYPE_CHECKING:
+    from bayesma.units import Ranges
 
 __all__ = ["check", "list_datasets", "list_models"]
 
@@ -60,7 +63,9 @@ def list_models(csv: Csv = None, as_json: Json = False) -> None:
 
 @app.command()
 def check(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV file of studies.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="Studies: .csv, .tsv, .parquet or .xlsx.")
+    ],
     columns: Annotated[
         list[str] | None, typer.Option(help="Your header of a column: n_treated='N ketamine'.")
     ] = None,
@@ -68,7 +73,7 @@ def check(
         list[str] | None, typer.Option(help="Unit of bare numbers in delay or duration: delay=h.")
     ] = None,
     members: Annotated[
-        Path | None, typer.Option(help="CSV file of the comparisons behind pooled rows.")
+        Path | None, typer.Option(help="Table of the comparisons behind pooled rows.")
     ] = None,
     measure: Annotated[
         str, typer.Option(help="Effect of rows with arms: SMD, SMDH, MD, NMD or ROM.")
@@ -76,6 +81,10 @@ def check(
     variance: Annotated[
         str | None, typer.Option(help="Its sampling variance, as metafor names it: LS, UB, AV ...")
     ] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook.")] = None,
+    ranges: Annotated[
+        str, typer.Option(help="Durations and doses such as '1-2 h': refuse, or midpoint.")
+    ] = "refuse",
     covariates_only: Annotated[
         bool, typer.Option("--covariates-only", help="The table holds no outcomes.")
     ] = False,
@@ -87,17 +96,21 @@ def check(
     from bayesma.errorbars import suspicion
     from bayesma.readers import read_table
 
-    found = read_table(
-        table, pairs(columns, "--columns"), pairs(units, "--units"), not covariates_only
-    )
-    effects = None
+    how = cast("Ranges", ranges)
+    mapping, defaults = pairs(columns, "--columns"), pairs(units, "--units")
+    found = read_table(table, mapping, defaults, not covariates_only, sheet, how)
+    effects, notes = None, found.notes
     if not covariates_only:
-        comparisons = None if members is None else read_table(members, outcomes=False)
+        comparisons = None
+        if members is not None:
+            comparisons = read_table(members, outcomes=False, ranges=how)
         effects = effect_sizes(found, measure, variance, members=comparisons)
+        told = () if comparisons is None else comparisons.told
+        notes = (*effects.notes, *told, *suspicion(found))
     checked = found.frame if effects is None else effects.frame
     write_csv(csv, checked)
     if as_json:
-        print_json(checked, () if effects is None else (*effects.notes, *suspicion(found)))
+        print_json(checked, notes)
         return
     rows = found.frame["study"].value_counts()
     OUT.print(
@@ -112,4 +125,4 @@ def check(
             f"{len(effects)} effects ({effects.measure}): median {middle:.2f}, from "
             f"{effects.y.min():.2f} to {effects.y.max():.2f}"
         )
-        print_notes((*effects.notes, *suspicion(found)), OUT)
+    print_notes(notes, OUT)

@@ -1,0 +1,104 @@
+"""Which header holds which canonical column."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+from bayesma.errors import nearest
+from bayesma.schema import ARMS, COLUMNS, EFFECT, SIDES, SUMMARIES
+from bayesma.table.checker import Checker
+from bayesma.table.summaries import INSTEAD, supplied
+
+__all__ = ["map_headers", "require_columns"]
+
+# Below this likeness an unknown header is a covariate of the reviewer's own, above it a typo.
+TYPO = 0.8
+# Short names of columns that few tables hold: "bw_control" is no misspelt "q1_control".
+_NO_TYPO = {f"{name}_{side}" for name in SUMMARIES for side in SIDES}
+
+
+def map_headers(check: Checker, columns: Mapping[str, str]) -> None:
+    """Decide which header holds which canonical column."""
+    doubled = {header for header, count in Counter(check.headers).items() if count > 1}
+    for header in sorted(doubled):
+        check.fault(None, header, "stands more than once", "rename one of them")
+    check.doubled = {_canonical(header) for header in doubled} & set(COLUMNS)
+    for name, header in columns.items():
+        _map_explicitly(check, name, str(header), doubled)
+    free = [h for h in check.headers if h not in doubled | set(check.names.values())]
+    holders: dict[str, str] = {}
+    for header in free:
+        name = _canonical(header)
+        if name in COLUMNS and name not in columns:
+            if name in holders:
+                problem = f"reads as '{name}', and so does '{holders[name]}'"
+                check.fault(None, header, problem, "rename one of them")
+            holders.setdefault(name, header)
+    check.names |= holders
+    _refuse_typos(check, [h for h in free if _canonical(h) not in COLUMNS])
+
+
+def _map_explicitly(check: Checker, name: str, header: str, doubled: Collection[str]) -> None:
+    near = None if name in COLUMNS or name == header else nearest(name, COLUMNS, TYPO)
+    if near is not None:
+        problem = f"is mapped to '{name}', which is not a known column"
+        check.fault(None, header, problem, f"did you mean '{near}'?")
+    elif header not in check.headers:
+        like = nearest(header, check.headers)
+        hint = "" if like is None else f"; the nearest is '{like}'"
+        remedy = f"correct the mapping of '{name}'"
+        check.fault(None, header, f"is not in the table{hint}", remedy)
+    elif header not in doubled:
+        check.names[name] = header
+
+
+def _refuse_typos(check: Checker, extras: Iterable[str]) -> None:
+    told = set(_NO_TYPO)
+    for header in extras:
+        absent = [name for name in COLUMNS if name not in check.names and name not in told]
+        near = nearest(_canonical(header), absent, TYPO)
+        if near is not None and not _is_kin(_canonical(header), near):
+            keep = f"keep it with columns={{'{header}': '{header}'}}"
+            problem = f"is not a known column; did you mean '{near}'?"
+            check.fault(None, header, problem, f"rename it to '{near}', or {keep}")
+            told.add(near)
+            # One that is needed is read for its cells' own faults, and not called missing as well;
+            # another may be a column of the reviewer's own, all of whose cells would be faults.
+            if near in (*ARMS, *EFFECT) or COLUMNS[near].required:
+                check.names[near] = header
+
+
+def _is_kin(header: str, name: str) -> bool:
+    """Return whether one is made of whole words of the other: control, dose_norm; no typo."""
+    words, known = set(header.split("_")), set(name.split("_"))
+    return words <= known or known <= words
+
+
+def require_columns(check: Checker, outcomes: bool) -> bool:
+    """Note the columns without which the table says nothing; return whether all are there."""
+    needed = [name for name, column in COLUMNS.items() if column.required]
+    if outcomes:
+        needed += _outcome_columns(set(check.names) | check.doubled)
+    gaps = [name for name in needed if name not in check.names]
+    for name in gaps:
+        if name in check.doubled:
+            continue
+        like = nearest(name, [h for h in check.headers if h not in check.names.values()])
+        hint = "" if like is None else f"; the nearest is '{like}'"
+        instead = f"; {INSTEAD} will do too" if name.startswith("sd_") else ""
+        remedy = f"add it, or map yours with columns={{'{name}': ...}}{instead}"
+        check.fault(None, name, f"is missing{hint}", remedy)
+    return not gaps and not check.doubled
+
+
+def _outcome_columns(present: set[str]) -> list[str]:
+    arms = [name for name in ARMS if name not in supplied(present)]
+    if "y" not in present:
+        return arms
+    spread = present & {"v", "se"} or {"ci_low", "ci_high"} <= present
+    return [] if spread or present.issuperset(arms) else ["v"]
+
+
+def _canonical(header: str) -> str:
+    return "_".join(header.lower().split())
