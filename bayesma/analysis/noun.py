@@ -1,16 +1,15 @@
-"""Model files: one TOML names the data, how to prepare them, and the spec."""
+"""Analysis: data, how to prepare them, and the spec."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bayesma.catalogue import load_dataset, root
+from bayesma.catalogue import load_dataset
 from bayesma.cells import range_fault
 from bayesma.effects import Effects, effect_sizes
 from bayesma.errors import SpecError, did_you_mean
@@ -20,7 +19,7 @@ from bayesma.spec import ModelSpec
 from bayesma.table import StudyTable
 from bayesma.units import Ranges
 
-__all__ = ["Analysis", "load_analysis", "load_spec", "model_table", "models"]
+__all__ = ["Analysis"]
 
 
 @dataclass(frozen=True)
@@ -218,184 +217,3 @@ def _check_fill(column: str, value: Any, name: str) -> None:
 def _require(column: str, frame: pd.DataFrame, name: str) -> None:
     if column not in frame:
         raise SpecError(f"{name}: no column '{column}'; {did_you_mean(column, list(frame))}")
-
-
-def models() -> list[str]:
-    """Return the names of the shipped models."""
-    return sorted(path.stem for path in root("models").glob("*.toml"))
-
-
-def model_table() -> pd.DataFrame:
-    """List the shipped models.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per model: `name`, `title`, `data` (the data set, and its table after a slash),
-        `measure`, `decay` and `variants` (names).
-    """
-    rows = []
-    for name in models():
-        record = _record(_path(name))  # a list of files needs no parsed formulas
-        table = record.get("table")
-        rows.append(
-            {
-                "name": name,
-                "title": record["title"],
-                "data": record["data"] + (f"/{table}" if table else ""),
-                "measure": record.get("measure", Analysis.measure),
-                "decay": record["spec"].get("decay", ModelSpec.decay),
-                "variants": ", ".join(_variants(record, name)),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def load_analysis(source: str | Path, variant: str | None = None) -> Analysis:
-    """Return the analysis in a model file.
-
-    Parameters
-    ----------
-    source : str or Path
-        A TOML file, or the name of a shipped model.
-    variant : str, optional
-        A variant the file defines under ``[variants.NAME]``: keys it overrides.
-
-    Raises
-    ------
-    SpecError
-        If there is no such file, it is not TOML, or it holds an unknown key.
-    """
-    path = _path(source)
-    record = _record(path)
-    variants = _variants(record, path.name)
-    record.pop("variants", None)
-    for name, over in variants.items():  # a fault in any of them is a fault of the file
-        _analysis(_merged(record, over), path, name)
-    if variant is not None:
-        if variant not in variants:
-            raise SpecError(
-                f"{path.name}: no variant '{variant}'; {did_you_mean(variant, list(variants))}"
-            )
-        record = _merged(record, variants[variant])
-    return _analysis(record, path, variant)
-
-
-def _record(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path.name}: is not a TOML file ({error})") from error
-
-
-def _variants(record: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = record.get("variants", {})
-    if not _is_kind(found, (dict, dict)):
-        raise SpecError(f"{name}: variants must be a table of tables")
-    return found
-
-
-def _path(source: str | Path) -> Path:
-    path = Path(source)
-    if path.suffix == ".toml":
-        return path
-    shipped = root("models") / f"{source}.toml"
-    if not shipped.exists():
-        raise SpecError(f"no model '{source}'; {did_you_mean(str(source), models())}")
-    return shipped
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    out = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(out.get(key), dict)
-        out[key] = _merged(out[key], value) if both else value
-    return out
-
-
-def _analysis(record: Mapping[str, Any], path: Path, variant: str | None) -> Analysis:
-    known = [f.name for f in fields(Analysis) if f.name not in {"name", "folder"}]
-    unknown = [key for key in record if key not in known]
-    missing = [key for key in ("data", "spec") if key not in record]
-    if unknown or missing:
-        faults = [f"unknown key '{key}': {did_you_mean(key, known)}" for key in unknown]
-        raise SpecError(
-            "; ".join(
-                [f"{path.name}: {fault}" for fault in faults]
-                + [f"{path.name}: needs the key '{key}'" for key in missing]
-            )
-        )
-    _check_kinds(record, path.name)
-    try:
-        spec = ModelSpec.from_dict(record["spec"])
-    except SpecError as error:
-        raise SpecError(f"{path.name}, [spec]: {error}") from error
-    name = path.stem if variant is None else f"{path.stem}/{variant}"
-    rest = {key: value for key, value in record.items() if key != "spec"}
-    return Analysis(name=name, folder=path.parent, spec=spec, **{"title": path.stem, **rest})
-
-
-# What each key of a model file must be; a table of a table says what its values are.
-KINDS: dict[str, tuple[str, Any]] = {
-    "title": ("a text", str),
-    "data": ("a text", str),
-    "table": ("a text", str),
-    "members": ("a text", str),
-    "measure": ("a text", str),
-    "variance": ("a text", str),
-    "correct": ("true or false", bool),
-    "within": ("a text", str),
-    "sheet": ("a text", str),
-    "ranges": ("a text", str),
-    "rho": ("a number", int | float),
-    "spec": ("a table", dict),
-    "sampling": ("a table of numbers", (dict, int | float)),
-    "columns": ("a table of texts", (dict, str)),
-    "keep": ("a table of lists", (dict, list)),
-    "recode": ("a table of tables of texts", (dict, (dict, str))),
-    "units": ("a table of texts", (dict, str)),
-    "fill": ("a table of numbers or texts", (dict, int | float | str)),
-}
-SAMPLING = ("draws", "tune", "chains", "target_accept")
-
-
-def _check_kinds(record: Mapping[str, Any], name: str) -> None:
-    """Refuse values of the wrong kind, all at once."""
-    faults = [
-        f"{name}: {key} = {value!r} must be {KINDS[key][0]}"
-        for key, value in record.items()
-        if not _is_kind(value, KINDS[key][1])
-    ]
-    sampling = record.get("sampling", {})
-    for key in sampling if isinstance(sampling, dict) else ():
-        if key not in SAMPLING:
-            faults.append(f"{name}: unknown key 'sampling.{key}': {did_you_mean(key, SAMPLING)}")
-    if faults:
-        raise SpecError("; ".join(faults))
-
-
-def _is_kind(value: Any, kind: Any) -> bool:
-    if isinstance(kind, tuple):
-        outer, inner = kind
-        return isinstance(value, outer) and all(_is_kind(v, inner) for v in value.values())
-    return isinstance(value, kind)
-
-
-def load_spec(source: str | Path, variant: str | None = None) -> ModelSpec:
-    """Return the spec of a model file or of a shipped model.
-
-    Parameters
-    ----------
-    source : str or Path
-        A TOML file, or the name of a shipped model.
-    variant : str, optional
-        A variant that the file defines.
-
-    Raises
-    ------
-    SpecError
-        If there is no such file, it is not TOML, or it holds an unknown key.
-    """
-    return load_analysis(source, variant).spec
