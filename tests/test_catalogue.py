@@ -142,7 +142,6 @@ FST = {
     "n_control": "ctr_n_round",
     "n_control_split": "ctr_n_corr",
     "n_comparisons": "n_comparisons",
-    "dose": "dose",
     "duration": "treatment_duration",
     "doses_per_day": "treatment_freq",
     "age_days": "age",
@@ -150,6 +149,10 @@ FST = {
     "strain": "strain",
     "protocol": "fst_protocol",
 }
+
+
+# What one of a published unit is of our unit, where that is another.
+PER_UNIT = {"mg/mL": 1000, "microg": 1 / 1000, "pmoles": 1 / 1000}
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +173,9 @@ def test_fst_is_the_published_table_row_for_row(swim, martins):
         np.testing.assert_array_equal(swim[ours].isna(), martins[theirs].isna(), err_msg=ours)
         there = martins[theirs].notna()
         assert swim.loc[there, ours].tolist() == martins.loc[there, theirs].tolist(), ours
+    factor = martins["dose_unit"].map(PER_UNIT).fillna(1)
+    # A product of two numbers.
+    np.testing.assert_allclose(swim["dose"], martins["dose"] * factor, rtol=1e-15)
     hours = martins["last_bf_outcome"]
     # A division and its inverse.
     np.testing.assert_allclose(swim["delay"] * 24, hours, rtol=1e-15)

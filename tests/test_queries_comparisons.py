@@ -179,7 +179,7 @@ def test_a_ratio_whose_denominator_may_be_zero_is_still_given_and_said():
     fit = hand_fit(
         bm.ModelSpec(peak="species + (1 | study)", decay="none"), level=level, tau=[1.0] * 4
     )
-    at, message = bm.grid(fit), r"1 of 1 ratios .* other sign with probability up to 0\.50"
+    at, message = bm.grid(fit), r"1 of 1 ratios .* negligible, with probability up to 0\.50"
     with pytest.warns(RatioWarning, match=message):
         found = bm.contrast(fit, at, scale="ratio", species=("mouse", "rat"))
     assert found.values[0, :, 0].tolist() == [2, 1, -2, np.inf]
@@ -188,6 +188,23 @@ def test_a_ratio_whose_denominator_may_be_zero_is_still_given_and_said():
         warnings.simplefilter("error")
         found = bm.contrast(fit, at, scale="ratio", species=("rat", "mouse"))
     assert found.values[0, :, 0].tolist() == [0.5, 1, -0.5, 0]
+
+
+def test_a_denominator_that_has_faded_away_is_none():
+    # At 6 d the effect of one dose is 2 x 2^-11 in draw 0, and 2^-5.5 in draw 1.
+    fit = hand_fit(
+        bm.ModelSpec(peak="regimen + (1 | study)", half_life="regimen"),
+        level=[[3, 1, -1], [1, 0, 0]], log2_half_life=[[1, 2, -2], [0, 0, 0]], tau=[0.5, 2.0],
+    )  # fmt: skip
+    at = bm.grid(fit, regimen="single", delay=6)
+    with (
+        pytest.warns(RatioWarning, match="1 of 1 ratios"),
+        pytest.warns(ExtrapolationWarning, match="1 of 1 points"),
+    ):
+        found = bm.contrast(fit, at, scale="ratio", **PAIR)
+    # 4 x 2^-(3/8) over 2 x 2^-11 is 3,158: more than a thousand.
+    assert found.values[0, 0, 0] > 1000
+    assert found["p_other_sign"].item() == 0.5
 
 
 def test_a_negative_denominator_is_a_denominator():
@@ -278,7 +295,6 @@ def sampled():
     return prior_fit("simulated_decay", draws=100)
 
 
-@pytest.mark.filterwarnings("ignore::bayesma.errors.RatioWarning")
 @pytest.mark.filterwarnings("ignore::bayesma.errors.ExtrapolationWarning")
 def test_the_table_holds_what_the_queries_say(sampled):
     table = bm.compare_regimens(sampled, [1, 7], ci_prob=0.8, rope=(-1, 1))
@@ -338,11 +354,9 @@ def test_a_ratio_that_is_no_size_is_not_shown_to_read():
         level=[[1, 1, -1], [0, 1, -1], [3, 1, -1]],
         tau=[1.0] * 3,
     )
-    with pytest.warns(RatioWarning, match="1 of 1 ratios"):
-        table = bm.compare_regimens(fit, digits=0)
+    table = bm.compare_regimens(fit, digits=0)
     assert table["ratio"].tolist() == ["", "denominator may be 0"]
-    with pytest.warns(RatioWarning, match="1 of 1 ratios"):
-        numbers = bm.compare_regimens(fit)
+    numbers = bm.compare_regimens(fit)
     # Single: 0, -1, 2; repeated: 2, 1, 4.
     assert numbers["difference"].tolist()[1] == 2
     assert numbers["ratio"].tolist()[1] == 2

@@ -96,13 +96,13 @@ class Analysis:
             If the data are not at hand, faulty, or lack a column the file names.
         """
         notes: list[str] = []
-        table = self._kept(self._load(self.table, True, folder), notes)
-        members = None
+        whole, members = self._load(self.table, True, folder), None
         if self.members is not None:
             members = self._load(self.members, False, folder)
             notes += members.told
-        self._check_recode([t.frame for t in (table, members) if t is not None])
-        table = self._recoded(table, notes)
+        # Against every row: a level that `keep` leaves out is no typo.
+        self._check_recode([t.frame for t in (whole, members) if t is not None])
+        table = self._recoded(self._kept(whole, notes), notes)
         if members is not None:
             members = self._recoded(members, notes)
         found = effect_sizes(

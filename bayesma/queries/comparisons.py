@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesma.coders import AVERAGE, level_text
 from bayesma.errors import QueryError, did_you_mean
 from bayesma.posterior import Fit
-from bayesma.queries.contrasts import UNSTABLE, other_sign, ratio_of, warn_unstable
+from bayesma.queries.contrasts import UNSTABLE, other_sign, ratio_of
 from bayesma.queries.curves import averaged, effect_at
 from bayesma.queries.grids import grid, point_dataset, points_of, warn_outside
 from bayesma.queries.summaries import centre_and_interval, check_interval, share_of
@@ -70,7 +70,8 @@ def compare_regimens(
         (median) with `effect_low` and `effect_high`; its `difference` from the reference at the
         same delay and its `ratio` to it, likewise; `p_greater` = P(difference > 0); with `rope`
         also `p_rope`; `p_other_sign`, the probability that the ratio's denominator has the rarer
-        of its two signs; `beyond_data`, whether a side lies outside the delays of the data. The
+        of its two signs or is negligible: where it is above 0.025 the ratio is no size of
+        anything; `beyond_data`, whether a side lies outside the delays of the data. The
         reference's own rows hold no comparison. With `digits` a median and its interval are one
         cell, a delay beyond the data has a star, and a ratio whose denominator may be 0 is not
         shown. ``.attrs`` holds `estimand`, `reference`, `ci_prob` and `measure`. `to_csv` and,
@@ -87,8 +88,6 @@ def compare_regimens(
     -----
     ExtrapolationWarning
         Where delays lie outside those of the data.
-    RatioWarning
-        Where the denominator of a ratio may be 0.
     """
     check_interval(ci_prob, rope)
     levels = _levels(fit, covariate, at.pop(covariate, None))
@@ -108,7 +107,6 @@ def compare_regimens(
         effect_at(fit, points_of(side)).reshape(-1, len(frame)) for side in (mine, base)
     )
     table = _compared(frame, drawn, against, other, ci_prob, rope)
-    warn_unstable(table["p_other_sign"].to_numpy()[other])
     if "beyond_data" in mine.coords:
         table["beyond_data"] = mine["beyond_data"].values
     table = table.drop(columns=[name for name in frame if (frame[name] == AVERAGE).all()])
@@ -177,7 +175,7 @@ def _compared(
     if rope is not None:
         inside = (difference >= rope[0]) & (difference <= rope[1])
         shares["p_rope"] = share_of(inside, difference)
-    shares["p_other_sign"] = other_sign(base)
+    shares["p_other_sign"] = other_sign(mine, base)
     return table.assign(**{name: np.where(other, share, np.nan) for name, share in shares.items()})
 
 
@@ -209,4 +207,6 @@ def readable(table: pd.DataFrame, digits: int) -> pd.DataFrame:
 
 def _number(value: float, digits: int) -> str:
     """Return a number with so many decimals; a large one with three digits."""
-    return f"{value:.{digits}f}" if abs(value) < LARGE else f"{value:.3g}"
+    # Adding 0.0 leaves no negative zero.
+    small = f"{round(value, digits) + 0.0:.{digits}f}"
+    return small if abs(value) < LARGE else f"{value:.3g}"

@@ -33,6 +33,8 @@ Scale = Literal["difference", "ratio"]
 
 # A 95% interval of a denominator reaches across 0 where its rarer sign is likelier than this.
 UNSTABLE = 0.025
+# Nobody reports that one effect is a thousand times another: the other is 0 by then.
+NEGLIGIBLE = 1e-3
 
 
 def contrast(
@@ -71,7 +73,8 @@ def contrast(
         Dims chain, draw, point: one point for every combination of the rest. A ratio has no
         units, and its mean need not exist: summarise it by median and interval. That of effects
         or areas has a coordinate `p_other_sign`: the probability that its denominator has the
-        rarer of its two signs. Where that is not small the ratio is no size of anything.
+        rarer of its two signs, or is less than a thousandth of the numerator. Where that is not
+        small the ratio is no size of anything.
 
     Raises
     ------
@@ -109,7 +112,7 @@ def contrast(
         out.attrs |= {"kind": compared.kind, "units": compared.units}
     else:
         if of != "half_life":  # which is positive
-            where = where.assign_coords(p_other_sign=("point", other_sign(base)))
+            where = where.assign_coords(p_other_sign=("point", other_sign(top, base)))
             warn_unstable(where["p_other_sign"].values)
         words = f"ratio of {compared.plural}, {name} {levels[0]} to {levels[1]}"
         out = labelled(fit, ratio_of(top, base), where, "contrast", words)
@@ -187,10 +190,12 @@ def ratio_of(top: Floats, base: Floats) -> Floats:
         return np.asarray(top / base)
 
 
-def other_sign(base: Floats) -> Floats:
-    """Return the probability of the rarer sign of each denominator; 0 counts as both."""
-    draws = base.reshape(-1, base.shape[-1])
-    return np.asarray(np.minimum((draws <= 0).mean(axis=0), (draws >= 0).mean(axis=0)))
+def other_sign(top: Floats, base: Floats) -> Floats:
+    """Return the probability of the rarer sign of each denominator; a negligible one has both."""
+    draws, against = base.reshape(-1, base.shape[-1]), top.reshape(-1, top.shape[-1])
+    nothing = np.abs(draws) <= NEGLIGIBLE * np.abs(against)
+    below, above = ((nothing | side).mean(axis=0) for side in (draws < 0, draws > 0))
+    return np.asarray(np.minimum(below, above))
 
 
 def warn_unstable(probability: Floats) -> None:
@@ -200,8 +205,8 @@ def warn_unstable(probability: Floats) -> None:
         return
     warnings.warn(
         f"{int(unstable.sum())} of {len(probability)} ratios have a denominator that may be 0 (it "
-        f"has the other sign with probability up to {probability.max():.2f}): such a ratio is no "
-        "size of anything; ask for the difference",
+        "has the other sign, or is negligible, with probability up to "
+        f"{probability.max():.2f}): such a ratio is no size of anything; ask for the difference",
         RatioWarning,
         stacklevel=3,
     )
