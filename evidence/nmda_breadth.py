@@ -77,9 +77,9 @@ class Twin:
         return value if np.isfinite(value) else 1e10
 
     def aic(self) -> float:
-        """Return Akaike's criterion at the best of four maxima."""
+        """Return Akaike's criterion at the better of two maxima."""
         rng, found = np.random.default_rng(SEED), []
-        for _ in range(4):
+        for _ in range(2):
             start = rng.normal(0, 0.3, self.size)
             start[0] = -2.0
             found.append(minimize(self.minus_log_likelihood, start, method="BFGS").fun)
