@@ -42,13 +42,13 @@ def delay_axis(axes: Axes, lines: Sequence[Line], log_delay: bool) -> None:
     delays = np.concatenate([line.delay for line in lines])
     last = delays.max()
     if not log_delay:
-        axes.set_xlim(min(delays.min(), -0.015 * last), last)
+        axes.set_xlim(min(delays.min(), -0.015 * last), 1.015 * last)
         axes.set_xlabel("days since the last dose (0 = during exposure)")
         return
     first = delays[delays > 0].min()
     axes.set_xscale("symlog", linthresh=first, linscale=0.4)
     zero = delays.min() == 0
-    axes.set_xlim(-0.25 * first if zero else first, last)
+    axes.set_xlim(-0.25 * first if zero else 0.9 * first, 1.1 * last)
     ticks = ({0.0: "0"} if zero else {}) | {d: t for d, t in TICKS.items() if first <= d <= last}
     axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
     axes.xaxis.set_minor_locator(NullLocator())
