@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bayesma.arms import sd_from_sem
 from bayesma.cells import listed, number_remedy, plain_number
 from bayesma.errors import Fault
 from bayesma.readers.syrf.export import Export
@@ -134,7 +135,7 @@ class _Reader:
             self.converted[f"{study}: errors read as {told}, as told"] += 1
         if kind in SEM:
             self.converted["SEM converted to SD (SEM x sqrt(n))"] += 1
-            return error * math.sqrt(n)
+            return float(sd_from_sem(error, n))
         if kind not in SD:
             self._refuse_error_type(row, kind)
             return math.nan
