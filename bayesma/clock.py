@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesma.coders import level_text
+from bayesma.coders import cell_keys
 from bayesma.decay import Decay, Maths
 from bayesma.errors import SpecError
 
 __all__ = [
     "LatentDelays",
-    "cell_keys",
     "check_clock",
     "effect_clock",
     "latent_delays",
@@ -33,13 +31,6 @@ def effect_clock(frame: pd.DataFrame) -> Floats:
     if "exposure" not in frame:
         return clock
     return np.where(frame["exposure"].fillna("off") == "on", 0.0, clock)
-
-
-def cell_keys(frame: pd.DataFrame, cells: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the decay cell of each row; the empty tuple where no factor makes cells."""
-    if not cells:
-        return [()] * len(frame)
-    return list(zip(*(frame[name].map(level_text) for name in cells), strict=True))
 
 
 def check_clock(frame: pd.DataFrame, decay: Decay) -> None:
@@ -117,24 +108,20 @@ class LatentDelays:
         return clock + self.unknown * maths.take(delays, self.index)
 
 
-def latent_delays(
-    frame: pd.DataFrame, unit: Sequence[str], cells: tuple[str, ...]
-) -> LatentDelays | None:
+def latent_delays(frame: pd.DataFrame, cells: tuple[str, ...]) -> LatentDelays | None:
     """Return the unknown delays of rows; None if every delay is known.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        The points.
-    unit : sequence of str, shape (points,)
-        The study of each.
+        The points, with `row_id` and `study`.
     cells : tuple of str
         Factors by which the effect fades differently.
     """
     unknown = np.isnan(effect_clock(frame))
     if not unknown.any():
         return None
-    keys = list(zip(unit, cell_keys(frame, cells), strict=True))
+    keys = list(zip(frame["study"], cell_keys(frame, cells), strict=True))
     order = list(dict.fromkeys(key for key, gap in zip(keys, unknown, strict=True) if gap))
     place = {key: i for i, key in enumerate(order)}
     index = [place[key] if gap else 0 for key, gap in zip(keys, unknown, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from bayesma.errors import SpecError, UnseenLevelError, did_you_mean
 from bayesma.formulas import Formula, parse
 
-__all__ = ["AVERAGE", "Centred", "Coder", "coder_of", "factor_name", "level_text"]
+__all__ = [
+    "AVERAGE",
+    "Centred",
+    "Coder",
+    "cell_keys",
+    "cell_text",
+    "coder_of",
+    "factor_name",
+    "level_text",
+]
 
 Floats = NDArray[np.float64]
 CENTRED = "centred("
@@ -80,7 +89,10 @@ class Coder:
     def _numeric(self, frame: pd.DataFrame) -> Floats:
         if self.source is None:
             return frame[self.expression].to_numpy(dtype=float)
-        return _evaluate(self.expression, self.source, frame)
+        values = _evaluate(self.expression, self.source, frame)
+        if not np.isfinite(values).all():
+            raise SpecError(f"{self.expression} is not finite at every number asked about")
+        return values
 
 
 @dataclass(frozen=True)
@@ -137,19 +149,19 @@ class Centred:
         SpecError
             If a number is given without its cell.
         """
-        asked = np.array([not (cells == AVERAGE).any() for cells in self._numbers(frame)])
+        unasked = frame[list(self.numbers)].astype(object).to_numpy() == AVERAGE
+        asked = ~unasked.all(axis=1)
+        if (unasked.any(axis=1) & asked).any():
+            raise SpecError(f"{self.expression}: name all of {', '.join(self.numbers)}, or none")
         out = np.zeros((len(frame), 1))
         if asked.any():
             rows = frame[asked].astype(dict.fromkeys(self.numbers, float))
             out[asked, 0] = self.inner.columns(rows)[:, 0] - self._means(rows)
         return out
 
-    def _numbers(self, frame: pd.DataFrame) -> Any:
-        return frame[list(self.numbers)].astype(object).to_numpy()
-
     def _means(self, rows: pd.DataFrame) -> Floats:
         found = []
-        for key in _cell_keys(rows, self.cells):
+        for key in cell_keys(rows, self.cells):
             if AVERAGE in key:
                 raise SpecError(
                     f"{self.expression}: a number is compared within its cell; name "
@@ -157,17 +169,21 @@ class Centred:
                 )
             if key not in self.means:
                 raise UnseenLevelError(
-                    f"{self.expression}: no row of the data has {_said(self.cells, key)}"
+                    f"{self.expression}: no row of the data has {cell_text(self.cells, key)}"
                 )
             found.append(self.means[key])
         return np.array(found)
 
 
-def _cell_keys(frame: pd.DataFrame, cells: tuple[str, ...]) -> list[tuple[str, ...]]:
+def cell_keys(frame: pd.DataFrame, cells: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the levels of some columns row by row; the empty tuple where there is no column."""
+    if not cells:
+        return [()] * len(frame)
     return list(zip(*(frame[name].map(level_text) for name in cells), strict=True))
 
 
-def _said(cells: tuple[str, ...], key: tuple[str, ...]) -> str:
+def cell_text(cells: Sequence[str], key: Sequence[str]) -> str:
+    """Return a cell in words: drug 'a', route 'oral'."""
     return ", ".join(f"{name} '{level}'" for name, level in zip(cells, key, strict=True))
 
 
@@ -187,7 +203,7 @@ def _centred(expression: str, frame: pd.DataFrame, parameter: str) -> Centred:
     if isinstance(coder, Centred) or coder.levels:
         raise SpecError(f"{subject}: only a number can be centred")
     _check_dose_units(subject, frame, tuple(cells), inner)
-    values, keys = coder.columns(frame)[:, 0], _cell_keys(frame, tuple(cells))
+    values, keys = coder.columns(frame)[:, 0], cell_keys(frame, cells)
     members: dict[tuple[str, ...], list[float]] = {}
     for key, value in zip(keys, values, strict=True):
         members.setdefault(key, []).append(value)

@@ -51,6 +51,9 @@ class Maths(Protocol):
     def logsumexp(self, x: Any) -> Any:
         """Return log sum exp x over the last axis."""
 
+    def largest(self, x: Any) -> Any:
+        """Return the largest over the last axis, shape (..., 1)."""
+
     def expm1(self, x: Any) -> Any:
         """Return e^x - 1, exact near 0."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,20 +11,19 @@ from numpy.typing import NDArray
 
 from bayesma.clock import (
     LatentDelays,
-    cell_keys,
     check_clock,
     effect_clock,
     latent_delays,
     reference_delays,
 )
-from bayesma.coders import AVERAGE
+from bayesma.coders import AVERAGE, cell_keys, cell_text
 from bayesma.coding import Predictor, code
 from bayesma.effects import Effects
 from bayesma.errors import SpecError, UnseenLevelError
 from bayesma.grouping import Groups, check_blocks, grouped
 from bayesma.pooling import Pooling, gaps_among_members, is_pooled, point_frame, weigh_members
 from bayesma.smallstudy import SIZES, SmallStudy, small_study_term
-from bayesma.spec import ModelSpec
+from bayesma.spec import SCALARS, ModelSpec
 
 __all__ = ["Design", "Points", "design"]
 
@@ -155,14 +154,15 @@ class Design:
         """
         matrices = {name: self.predictors[name].matrix(frame) for name in self.spec.predictors}
         fades = self.spec.family.parameters
-        clock = np.nan_to_num(effect_clock(frame)) if fades else np.zeros(len(frame))
+        clock = effect_clock(frame) if fades else np.zeros(len(frame))
         keys = cell_keys(frame, self.cells)
         for key in dict.fromkeys(keys):
             if AVERAGE in key:
                 raise SpecError(f"the effect fades differently by {', '.join(self.cells)}: name it")
             if key not in self.references:
                 raise UnseenLevelError(
-                    f"no row of the data has {_said(self.cells, key)}, so there is no curve for it"
+                    f"no row of the data has {cell_text(self.cells, key)}, so there is no curve "
+                    "for it"
                 )
         reference = [self.references[key] for key in keys]
         return Points(matrices, clock, np.array(reference, dtype=float))
@@ -174,10 +174,6 @@ class Design:
         out = np.zeros((len(self.effects), len(predictor.terms)))
         out[~self.pooled] = predictor.matrix(self.effects.frame[~self.pooled])
         return out
-
-
-def _said(cells: Sequence[str], key: Sequence[str]) -> str:
-    return ", ".join(f"{name} '{level}'" for name, level in zip(cells, key, strict=True))
 
 
 def design(spec: ModelSpec, effects: Effects) -> Design:
@@ -192,7 +188,7 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
         raise SpecError(
             f"a model needs effects, not a {type(effects).__name__}: bm.effect_sizes(table)"
         )
-    spec = spec.resolved(effects.measure)
+    asked, spec = spec, spec.resolved(effects.measure)
     _check_columns(spec, effects)
     effects, notes = _complete(spec, effects)
     pooled = is_pooled(effects)
@@ -208,7 +204,7 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
     cells = _cells(spec, predictors)
     references = reference_delays(frame, cells, decay)
     pooling, more = weigh_members(spec.pooled_weights, effects, frame, membership, pooled)
-    latent, unknown = _latent(spec, frame, groups, cells, pooled)
+    latent, unknown = _latent(spec, frame, cells, pooled)
     empty = Points({}, np.zeros(0), np.zeros(0))
     plan = Design(
         spec,
@@ -223,35 +219,45 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
         references,
         latent,
         _small_study(spec, effects, pooled),
-        tuple(
-            dict.fromkeys((*effects.notes, *notes, *more, *unknown))
-        ),  # a saved fit's stand already
+        # A saved fit's notes stand already.
+        tuple(dict.fromkeys((*effects.notes, *notes, *more, *unknown, *_unused(asked, spec)))),
     )
-    return replace(plan, points=plan.at(frame))
+    known = frame if latent is None else frame.fillna({"delay": 0.0})
+    return replace(plan, points=plan.at(known))
 
 
 def _latent(
     spec: ModelSpec,
     frame: pd.DataFrame,
-    groups: Groups,
     cells: tuple[str, ...],
     pooled: NDArray[np.bool_],
 ) -> tuple[LatentDelays | None, list[str]]:
     """Return the unknown delays, and a note of how many there are."""
     if spec.missing_delay != "latent":
         return None, []
-    if pooled.any():
-        raise SpecError(
-            "missing_delay = 'latent': the comparisons behind pooled rows need their delays"
-        )
-    found = latent_delays(frame, [groups.labels[0][i] for i in groups.outermost], cells)
+    found = latent_delays(frame, cells)
     if found is None:
         return None, []
+    if pooled.any():
+        raise SpecError(
+            "missing_delay = 'latent' does not go with pooled rows, whose comparisons need their "
+            "delays; use missing_delay = 'drop'"
+        )
     said = (
         f"{int(found.unknown.sum())} of {len(frame)} rows have no delay: kept, with "
         f"{len(found.labels)} unknown delays ~ {spec.priors['delay']} d"
     )
     return found, [said]
+
+
+def _unused(asked: ModelSpec, spec: ModelSpec) -> list[str]:
+    """Return a note for each prior that the model has no use for: a choice may be forgotten."""
+    found = []
+    for name in asked.priors:
+        if name not in spec.priors:
+            choice = SCALARS[name][0] if name in SCALARS else "decay"
+            found.append(f"prior of {name} is not used: {choice} = '{getattr(spec, choice)}'")
+    return found
 
 
 def _small_study(spec: ModelSpec, effects: Effects, pooled: NDArray[np.bool_]) -> SmallStudy | None:
@@ -288,7 +294,7 @@ def _check_columns(spec: ModelSpec, effects: Effects) -> None:
             )
         if lacking and len(lacking) < len(holders):
             raise SpecError(f"column '{name}' is missing from {lacking[0]}; add it there too")
-    if spec.small_study != "none" and not set(SIZES) <= set(effects.frame):
+    if spec.small_study != "none" and not pooled.any() and not set(SIZES) <= set(effects.frame):
         raise SpecError(
             f"small_study = '{spec.small_study}' needs the columns {' and '.join(SIZES)}; add "
             "them, or use small_study = 'none'"

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesma.clock import cell_keys, effect_clock
+from bayesma.clock import effect_clock
+from bayesma.coders import cell_keys
 from bayesma.design import Design
 from bayesma.mean import VARIABLES, linear
 

@@ -33,6 +33,11 @@ class NumPyMaths:
         return np.asarray(special.logsumexp(x, axis=-1))
 
     @staticmethod
+    def largest(x: ArrayLike) -> Floats:
+        """Return the largest over the last axis, shape (..., 1)."""
+        return np.asarray(np.max(x, axis=-1, keepdims=True))
+
+    @staticmethod
     def take(x: ArrayLike, index: NDArray[np.int64]) -> Floats:
         """Return x[..., index]."""
         return np.asarray(x)[..., index]

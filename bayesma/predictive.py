@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from bayesma import marginal
 from bayesma.coding import Predictor
@@ -22,6 +21,7 @@ from bayesma.spec import ModelSpec
 
 __all__ = [
     "group_effects",
+    "group_log_likelihoods",
     "group_precisions",
     "log_likelihoods",
     "mean_at_rows",
@@ -68,7 +68,11 @@ def coefficients(plan: Design, draws: Draws) -> dict[str, Floats]:
 
 def mean_at_rows(plan: Design, draws: Draws) -> Floats:
     """Return the fixed part of each row's mean, shape (..., rows)."""
-    mean = population_mean(plan, draws)
+    return _with_size(plan, draws, population_mean(plan, draws))
+
+
+def _with_size(plan: Design, draws: Draws, mean: Floats) -> Floats:
+    """Return the mean with what goes with the size of the study."""
     if plan.small_study is None:
         return mean
     return np.asarray(mean + draws["small_study"][..., None] * plan.small_study.values)
@@ -86,11 +90,13 @@ def population_mean(plan: Design, draws: Draws) -> Floats:
         return np.asarray(row_mean(mean, plan.pooling, len(plan.effects), MATHS))
 
 
-def _scales(plan: Design, draws: Draws) -> list[Floats]:
-    """Return the loadings: one that the levels share, or one for each, innermost first."""
+def _scales(plan: Design, draws: Draws, mean: Floats) -> list[Floats]:
+    """Return the loadings: one that the levels share, or one for each, innermost first.
+
+    `mean` is the population's, which heterogeneity may go with.
+    """
     enters = (~plan.pooled).astype(float)
     if plan.kappa_names:
-        mean = population_mean(plan, draws)
         pairs = zip(plan.tau_names[::-1], plan.kappa_names[::-1], strict=True)
         with np.errstate(over="ignore", invalid="ignore"):  # as the mean it goes with
             return [
@@ -117,11 +123,31 @@ def _taus(plan: Design, draws: Draws) -> list[Floats]:
 def _levels(
     plan: Design, draws: Draws, taus: Sequence[Floats]
 ) -> tuple[Floats, list[Floats], list[marginal.Level]]:
-    residual = plan.effects.y - mean_at_rows(plan, draws)
-    scales = [np.broadcast_to(scale, residual.shape) for scale in _scales(plan, draws)]
+    mean = population_mean(plan, draws)
+    residual = plan.effects.y - _with_size(plan, draws, mean)
+    scales = [np.broadcast_to(scale, residual.shape) for scale in _scales(plan, draws, mean)]
     whitening = plan.effects.covariance.whitening()
     found = marginal.levels(residual, scales, taus, whitening, plan.groups, MATHS)
     return residual, scales, found
+
+
+def _counts(plan: Design) -> NDArray[np.int64]:
+    return np.bincount(plan.groups.outermost, minlength=len(plan.groups.labels[0]))
+
+
+def group_log_likelihoods(plan: Design, draws: Draws) -> Floats:
+    """Return log p(y in group) for each outermost group, shape (..., groups).
+
+    Group effects are integrated out, and the precisions of a Student-t population.
+    """
+    _, _, found = _levels(plan, draws, _taus(plan, draws))
+    if plan.spec.population != "student":
+        return np.asarray(marginal.group_log_likelihood(found, _counts(plan), MATHS))
+    total = np.asarray(-np.inf)
+    for _, log_weight, top in _nodes(found[-1], draws):
+        given = marginal.group_log_likelihood([top], _counts(plan), MATHS)
+        total = np.logaddexp(total, log_weight + given)
+    return total
 
 
 def log_likelihoods(plan: Design, draws: Draws) -> tuple[Floats, Floats]:
@@ -136,100 +162,107 @@ def log_likelihoods(plan: Design, draws: Draws) -> tuple[Floats, Floats]:
     Returns
     -------
     by_group : ndarray, shape (..., groups)
-        log p(y in group), group effects integrated out, and a Student-t population's weights.
+        log p(y in group), group effects integrated out, and a Student-t population's precisions.
     by_row : ndarray, shape (..., rows)
         log p(y_i | the other rows of its group).
     """
     residual, scales, found = _levels(plan, draws, _taus(plan, draws))
-    counts = np.bincount(plan.groups.outermost, minlength=len(plan.groups.labels[0]))
     whitening = plan.effects.covariance.whitening()
-    tops, log_weights = [found[-1]], np.zeros((1, 1))
-    if plan.spec.population == "student":
-        log_w, log_weights = _mixture(draws)
-        tops = _given(found[-1], log_w)
+    if plan.spec.population != "student":
+        (by_row,) = marginal.row_log_likelihoods(
+            residual, scales, found, found[-1:], whitening, plan.groups, MATHS
+        )
+        return np.asarray(marginal.group_log_likelihood(found, _counts(plan), MATHS)), by_row
+    nodes = _nodes(found[-1], draws)
     rows = marginal.row_log_likelihoods(
-        residual, scales, found, tops, whitening, plan.groups, MATHS
+        residual, scales, found, [top for _, _, top in nodes], whitening, plan.groups, MATHS
     )
-    if len(tops) == 1:
-        return np.asarray(marginal.group_log_likelihood(tops, counts, MATHS)), next(rows)
     # p(y) is the mixture of p(y | w), and p(y without row i) that of p(y | w) / p(y_i | rest, w).
     by_group = without = np.asarray(-np.inf)
-    for log_weight, top, by_row in zip(log_weights, tops, rows, strict=True):
-        given = log_weight[..., None] + marginal.group_log_likelihood([top], counts, MATHS)
+    for (_, log_weight, top), by_row in zip(nodes, rows, strict=True):
+        given = log_weight + marginal.group_log_likelihood([top], _counts(plan), MATHS)
         by_group = np.logaddexp(by_group, given)
         without = np.logaddexp(without, given[..., plan.groups.outermost] - by_row)
     return by_group, by_group[..., plan.groups.outermost] - without
 
 
-def _mixture(draws: Draws) -> tuple[Floats, Floats]:
-    """Return the nodes of log w and their log weights, shape (nodes, ...)."""
-    log_w, log_weights = marginal.mixture(draws["nu"][..., None], MATHS)
-    return np.moveaxis(log_w, -1, 0), np.moveaxis(log_weights, -1, 0)
+def _nodes(top: marginal.Level, draws: Draws) -> list[tuple[Floats, Floats, marginal.Level]]:
+    """Return log w, its log weight (each of shape (..., 1)) and the level given w, by node."""
+    log_w, log_weights = marginal.mixture(top, draws["nu"][..., None], MATHS)
+    return [
+        (
+            log_w[..., [k]],
+            log_weights[..., [k]],
+            replace(top, tau2=top.tau2 * np.exp(-log_w[..., [k]])),
+        )
+        for k in range(log_w.shape[-1])
+    ]
 
 
-def _given(top: marginal.Level, log_w: Floats) -> list[marginal.Level]:
-    """Return the outermost level given each precision of its effects."""
-    return [replace(top, tau2=top.tau2 * np.exp(-node)[..., None]) for node in log_w]
+def group_precisions(plan: Design, draws: Draws) -> Floats:
+    """Return E(w | y, parameters) of each outermost group's Student-t effect, shape (..., groups).
 
-
-def group_precisions(plan: Design, draws: Draws) -> tuple[Floats, Floats]:
-    """Return what y says of the precision w of each outermost group's Student-t effect.
-
-    Returns
-    -------
-    log_w : ndarray, shape (nodes, ...)
-        Nodes, as `marginal.mixture` has them.
-    share : ndarray, shape (nodes, ..., groups)
-        Probability of each given y and the parameters: E(w | y) is 1 where a normal population
-        would do, and small where the group is discounted.
+    1 where a normal population would do, and small where the group is discounted.
     """
     _, _, found = _levels(plan, draws, _taus(plan, draws))
-    counts = np.bincount(plan.groups.outermost, minlength=len(plan.groups.labels[0]))
-    log_w, log_weights = _mixture(draws)
-    given = [
-        marginal.group_log_likelihood([top], counts, MATHS) for top in _given(found[-1], log_w)
-    ]
-    return log_w, np.asarray(softmax(np.stack(given) + log_weights[..., None], axis=0))
+    total = weighted = np.asarray(-np.inf)
+    for log_w, log_weight, top in _nodes(found[-1], draws):
+        given = log_weight + marginal.group_log_likelihood([top], _counts(plan), MATHS)
+        total, weighted = np.logaddexp(total, given), np.logaddexp(weighted, given + log_w)
+    return np.asarray(np.exp(weighted - total))
 
 
 def _drawn_precisions(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats:
-    """Return draws of w given y and the parameters, shape (..., groups)."""
-    log_w, share = group_precisions(plan, draws)
-    below = share.cumsum(axis=0) < rng.random(share.shape[1:])
-    node = below.sum(axis=0).clip(max=len(log_w) - 1)
-    drawn = np.take_along_axis(log_w[..., None], node[None], axis=0)[0]
-    # Even within a step: the nodes stand close against the width of the density.
-    step = (log_w[1] - log_w[0])[..., None]
-    return np.asarray(np.exp(drawn + step * (rng.random(drawn.shape) - 0.5)))
+    """Return draws of w given y and the parameters, shape (..., groups).
+
+    A node is drawn, and log w even within its step: against the width of its density a step is
+    short enough that a study's effect has its mean and spread to about 1%.
+    """
+    _, _, found = _levels(plan, draws, _taus(plan, draws))
+    nodes = _nodes(found[-1], draws)
+    best = log_w = None
+    for at, log_weight, top in nodes:  # the largest of log p + Gumbel noise is a draw by p
+        given = log_weight + marginal.group_log_likelihood([top], _counts(plan), MATHS)
+        noisy = given + rng.gumbel(size=given.shape)
+        better = np.full(noisy.shape, True) if best is None else noisy > best
+        log_w = np.where(better, at, 0.0 if log_w is None else log_w)
+        best = noisy if best is None else np.maximum(best, noisy)
+    assert log_w is not None
+    step = nodes[1][0] - nodes[0][0]
+    return np.asarray(np.exp(log_w + step * (rng.random(log_w.shape) - 0.5)))
 
 
 def group_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> list[Floats]:
-    """Return exact draws of the group effects given y, innermost level first.
+    """Return draws of the group effects given y and the parameters, innermost level first.
 
     In the units of y; where heterogeneity goes with the mean, at the average loading of the
-    group's rows.
+    group's rows. 0 for a group of pooled rows alone, into which none enters.
     """
     taus = _taus(plan, draws)
     if "nu" in draws:
         taus[-1] = taus[-1] / np.sqrt(_drawn_precisions(plan, draws, rng))
     _, scales, found = _levels(plan, draws, taus)
     effects = marginal.conditional_draws(found, taus, plan.groups, rng)
-    if not plan.kappa_names:
-        return effects
-    index, averages = plan.groups.innermost, []
-    for depth, scale in enumerate(scales):
-        size = len(plan.groups.labels[-1 - depth])
-        total = MATHS.segment_sum(scale, index, size)
-        averages.append(total / np.bincount(index, minlength=size))
+    own = (~plan.pooled).astype(float)
+    index = plan.groups.innermost
+    for depth, labels in enumerate(plan.groups.labels[::-1]):
+        rows = np.bincount(index, own, minlength=len(labels))
+        if plan.kappa_names:
+            total = MATHS.segment_sum(scales[depth], index, len(labels))
+            effects[depth] = effects[depth] * total / np.maximum(rows, 1)
+        else:
+            effects[depth] = effects[depth] * (rows > 0)
         if depth < len(plan.groups.parent):
             index = plan.groups.parent[depth][index]
-    return [effect * average for effect, average in zip(effects, averages, strict=True)]
+    return effects
 
 
 def replicates(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats:
     """Return replicated data y_rep of new groups and new animals, shape (..., rows)."""
-    mean = mean_at_rows(plan, draws)
-    scales, taus, index = _scales(plan, draws), _taus(plan, draws), plan.groups.innermost
+    population = population_mean(plan, draws)
+    mean = _with_size(plan, draws, population)
+    scales, taus = _scales(plan, draws, population), _taus(plan, draws)
+    index = plan.groups.innermost
     out = mean + _noise(plan.effects.covariance, mean.shape, rng)
     for depth in range(len(plan.tau_names)):
         size = len(plan.groups.labels[-1 - depth])

@@ -13,7 +13,7 @@ from bayesma.errors import SpecError, did_you_mean
 from bayesma.formulas import Formula, parse
 from bayesma.priors import Prior
 
-__all__ = ["ModelSpec"]
+__all__ = ["SCALARS", "ModelSpec"]
 
 # What each choice may be today. A room that learns another adds it here.
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -101,8 +101,9 @@ class ModelSpec:
         Distribution of study effects: normal, or Student-t with `nu` degrees of freedom and
         scale tau, which discounts studies far from the rest.
     heterogeneity : {"constant", "proportional"}
-        Standard deviation of study effects: tau everywhere, or sqrt(tau^2 + kappa^2 m^2) where
-        the mean is m. Experiments within a study keep theirs.
+        Standard deviation of group effects: tau everywhere, or sqrt(tau^2 + kappa^2 m^2) where
+        the mean is m; each level has its own, `tau` with `kappa`, `tau_experiment` with
+        `kappa_experiment`.
     missing_delay : {"drop", "latent"}
         Rows without a delay: left out and counted; or kept, with one unknown delay for each
         study (and decay cell) that does not report it, under the prior `delay` in days.
@@ -155,13 +156,24 @@ class ModelSpec:
             if name != "peak" and not self.formula(name).intercept:
                 raise SpecError(f"{name} = '{getattr(self, name)}': it needs its intercept")
         self._check_heterogeneity()
-        if self.missing_delay == "latent" and not self.family.parameters:
+        if self.missing_delay == "latent":
+            self._check_latent()
+        _check_priors(self.priors)
+        object.__setattr__(self, "priors", MappingProxyType(dict(self.priors)))
+
+    def _check_latent(self) -> None:
+        """Refuse unknown delays where none is used, or where one is a covariate too."""
+        if not self.family.parameters:
             raise SpecError(
                 f"missing_delay = 'latent': decay = '{self.decay}' uses no delay, so no row is "
                 "left out for want of one; drop it"
             )
-        _check_priors(self.priors)
-        object.__setattr__(self, "priors", MappingProxyType(dict(self.priors)))
+        for name in (*self.predictors, "tau"):
+            if "delay" in self.formula(name).variables:
+                raise SpecError(
+                    f"missing_delay = 'latent': {name} = '{getattr(self, name)}' takes the delay "
+                    "as a covariate, which must be known; use missing_delay = 'drop'"
+                )
 
     def _check_heterogeneity(self) -> None:
         """Refuse what needs study effects where there are none, and two models of tau at once."""

@@ -10,33 +10,33 @@ from bayesma.maths import NumPyMaths
 FRAME = pd.DataFrame(
     {
         "row_id": list("abcdef"),
+        "study": ["X", "X", "Y", "X", "Y", "Y"],
         "regimen": ["single", "single", "repeated", "repeated", "single", "repeated"],
         "delay": [1.0, np.nan, 7.0, np.nan, np.nan, 3.0],
         "exposure": ["off", "off", "off", "off", "on", "off"],
     }
 )
-STUDIES = ["X", "X", "Y", "X", "Y", "Y"]
 
 
 def test_a_study_has_one_unknown_delay_per_decay_cell():
-    found = latent_delays(FRAME, STUDIES, ("regimen",))
+    found = latent_delays(FRAME, ("regimen",))
     assert found.labels == ("X / single", "X / repeated")
     # Row e is still exposed: its clock is 0, known.
     assert found.unknown.tolist() == [0, 1, 0, 1, 0, 0]
     assert found.index[[1, 3]].tolist() == [0, 1]
-    together = latent_delays(FRAME, STUDIES, ())
+    together = latent_delays(FRAME, ())
     assert together.labels == ("X",)
 
 
 def test_unknown_delays_take_their_place_draw_by_draw():
-    found = latent_delays(FRAME, STUDIES, ("regimen",))
+    found = latent_delays(FRAME, ("regimen",))
     known = np.array([1.0, 0, 7, 0, 0, 3])
     filled = found.filled(known, np.array([[0.5, 2.0], [4.0, 8.0]]), NumPyMaths())
     np.testing.assert_array_equal(filled, [[1, 0.5, 7, 2, 0, 3], [1, 4, 7, 8, 0, 3]])
 
 
 def test_where_every_delay_is_known_there_is_no_unknown():
-    assert latent_delays(FRAME.assign(delay=1.0), STUDIES, ()) is None
+    assert latent_delays(FRAME.assign(delay=1.0), ()) is None
 
 
 def test_levels_are_stated_at_known_delays_alone():

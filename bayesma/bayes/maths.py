@@ -28,6 +28,11 @@ class PyTensorMaths:
         return pt.logsumexp(x, axis=-1)
 
     @staticmethod
+    def largest(x: Any) -> Any:
+        """Return the largest over the last axis, shape (..., 1)."""
+        return pt.max(x, axis=-1, keepdims=True)
+
+    @staticmethod
     def take(x: Any, index: Any) -> Any:
         """Return x[index]."""
         return pt.as_tensor(x)[index]

@@ -19,7 +19,7 @@ from bayesma.bayes.sampler import Settings, compiled, sample
 from bayesma.diagnostics import convergence_problems
 from bayesma.errors import QueryError
 from bayesma.posterior import Fit
-from bayesma.predictive import log_likelihoods
+from bayesma.predictive import group_log_likelihoods
 
 __all__ = ["leave_one_study_out"]
 
@@ -84,7 +84,7 @@ def _without(fit: Fit, group: int, engine: Any, progress: bool) -> float:
     if convergence_problems(tree, plan):
         return float("nan")
     draws = tree["posterior"].dataset
-    by_group, _ = log_likelihoods(plan, {str(n): a.values for n, a in draws.data_vars.items()})
+    by_group = group_log_likelihoods(plan, {str(n): a.values for n, a in draws.data_vars.items()})
     densities = by_group[..., group].ravel()
     return float(logsumexp(densities) - np.log(densities.size))
 

@@ -12,8 +12,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesma.clock import cell_keys, effect_clock
-from bayesma.coders import AVERAGE, Centred, Coder, level_text
+from bayesma.clock import effect_clock
+from bayesma.coders import AVERAGE, Centred, Coder, cell_keys, level_text
 from bayesma.design import Design
 from bayesma.diagnostics import cell_frames
 from bayesma.errors import ExtrapolationWarning, QueryError, UnseenLevelError, did_you_mean

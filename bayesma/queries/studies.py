@@ -72,10 +72,12 @@ def study_weights(fit: Fit) -> xr.DataArray:
         raise QueryError(
             "study weights come with population='student'; a normal population discounts no study"
         )
-    log_w, share = group_precisions(plan, _draws(fit))
-    weight = (np.exp(log_w)[..., None] * share).sum(axis=0)
     return _by_study(
-        fit, weight, "study_weight", "weight", "precision of each study's effect over 1 / tau^2"
+        fit,
+        group_precisions(plan, _draws(fit)),
+        "study_weight",
+        "weight",
+        "precision of each study's effect over 1 / tau^2",
     )
 
 
