@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         study_weights,
         summary,
         time_to_loss,
+        unknown_delays,
     )
     from bayesma.readers import read_syrf, read_table
     from bayesma.spec import ModelSpec
@@ -87,6 +88,7 @@ __all__ = [
     "study_weights",
     "summary",
     "time_to_loss",
+    "unknown_delays",
     "plot_decay",
     # what can go wrong
     "BayesmaError",
@@ -139,6 +141,7 @@ if not TYPE_CHECKING:
             "study_weights",
             "summary",
             "time_to_loss",
+            "unknown_delays",
         ),
         "readers": ("read_syrf", "read_table"),
         "spec": ("ModelSpec",),

@@ -124,11 +124,30 @@ def identification_problems(tree: xr.DataTree, plan: Design) -> list[str]:
                 f"every {groups.names[0]} has one {groups.names[1]}: their effects "
                 "cannot be told apart"
             )
+    found += _heterogeneity_problems(tree["posterior"].dataset, plan)
     if plan.pooling is not None and not groups.names:
         found.append(
             "heterogeneity (tau) is not identified by pooled results: what a new study "
             "would find cannot be said"
         )
+    return found
+
+
+def _heterogeneity_problems(posterior: xr.Dataset, plan: Design) -> list[str]:
+    """Return a sentence for what is said of heterogeneity beyond tau by the prior alone."""
+    found = []
+    if plan.kappa_names and not plan.covariates and not plan.spec.family.parameters:
+        found.append("the mean is the same in every row: tau and kappa cannot be told apart")
+    for name, key in plan.scalars.items():
+        if key == "tau":
+            continue
+        prior = float(plan.spec.priors[key].distribution().std())
+        kept = float(posterior[name].std()) / prior
+        if kept > UNINFORMED:
+            found.append(
+                f"{name} follows its prior: its posterior standard deviation is {kept:.0%} of the "
+                "prior's"
+            )
     return found
 
 

@@ -33,9 +33,9 @@ class NumPyMaths:
         return np.asarray(special.logsumexp(x, axis=-1))
 
     @staticmethod
-    def largest(x: ArrayLike) -> Floats:
+    def largest(x: Floats) -> Floats:
         """Return the largest over the last axis, shape (..., 1)."""
-        return np.asarray(np.max(x, axis=-1, keepdims=True))
+        return np.asarray(x).max(axis=-1, keepdims=True)
 
     @staticmethod
     def take(x: ArrayLike, index: NDArray[np.int64]) -> Floats:

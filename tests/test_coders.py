@@ -84,3 +84,18 @@ def test_the_unit_of_the_dose_may_make_cells():
     mean = (0 + 2 + np.log2(7)) / 3
     expected = [-mean, 2 - mean, np.log2(7) - mean, -1, 0, 1]
     np.testing.assert_allclose(column, expected, atol=1e-14)  # a few roundings
+
+
+def test_of_several_numbers_all_are_named_or_none():
+    frame = DOSES.assign(days=[1.0, 2, 3, 4, 5, 7])
+    predictor = coded("centred(log(dose * days), drug)", frame)
+    new = pd.DataFrame({"drug": ["a"], "dose": [4.0], "days": [AVERAGE]})
+    with pytest.raises(SpecError, match=r"name all of days, dose, or none"):
+        predictor.matrix(new)
+    assert predictor.matrix(new.assign(dose=AVERAGE))[0, -1] == 0
+
+
+def test_a_number_without_a_finite_logarithm_is_refused():
+    new = pd.DataFrame({"drug": ["a"], "route": ["oral"], "dose": [0.0]})
+    with pytest.raises(SpecError, match=r"log2\(dose\) is not finite at every number asked about"):
+        coded(CENTRED).matrix(new)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bayesma import priors
 from bayesma.clock import effect_clock
 from bayesma.coders import AVERAGE
 from bayesma.design import design
@@ -306,3 +307,31 @@ def test_delays_from_the_start_of_many_doses_are_refused():
     frame = rows(delay_reference=["last dose"] * 6 + ["start"] * 2).frame
     with pytest.raises(SpecError, match=r"start of dosing in 2 rows \(r6, r7\)"):
         design(FADES, effect_sizes(frame))
+
+
+def test_a_prior_that_is_not_used_is_noted():
+    own = {"delay": priors.log_normal(0, 1), "shape": priors.normal(0, 1)}
+    plan = design(replace(FADES, priors=own), rows())
+    assert "prior of delay is not used: missing_delay = 'drop'" in plan.notes
+    assert "prior of shape is not used: decay = 'exponential'" in plan.notes
+
+
+LATENT = {"missing_delay": "latent", "priors": {"delay": priors.log_normal(0, 1)}}
+
+
+def test_unknown_delays_are_those_of_studies_whatever_the_groups():
+    effects = rows(lab=["L"] * 4 + ["M"] * 4, delay=[None, 1, None, 4, 3, 7, 14, 28])
+    plan = design(ModelSpec(peak="1 + (1 | lab)", **LATENT), effects)
+    assert plan.latent.labels == ("A", "B")
+    assert any(note.startswith("2 of 8 rows have no delay: kept, with 2") for note in plan.notes)
+
+
+def test_unknown_delays_do_not_go_with_pooled_rows_that_lack_them():
+    members = pd.DataFrame(
+        {"row_id": ["a", "b", "c"], "study": list("ABC"), "delay": [1.0, np.nan, 3.0]}
+    )
+    pooled = pd.DataFrame(
+        {"study": ["P", "Q"], "y": [1.0, 2.0], "v": [0.1, 0.1], "members": ["a;b", "c"]}
+    )
+    with pytest.raises(SpecError, match="does not go with pooled rows"):
+        design(ModelSpec(peak="1", **LATENT), effect_sizes(pooled, members=members))

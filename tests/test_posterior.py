@@ -20,8 +20,11 @@ def prior_sample(plan_or_engine, settings):
     for name, values in found.items():
         dims, coords = ["chain", "draw"], {}
         if values.ndim > 1:
-            terms = next(plan.predictors[p].terms for p, v in engine.VARIABLES.items() if v == name)
-            dims, coords = [*dims, f"{name}_term"], {f"{name}_term": np.array(terms)}
+            dim, labels = plan.vectors.get(name, (f"{name}_term", ()))
+            terms = labels or next(
+                plan.predictors[p].terms for p, v in engine.VARIABLES.items() if v == name
+            )
+            dims, coords = [*dims, dim], {dim: np.array(terms)}
         arrays[name] = xr.DataArray(
             values.reshape(chains, draws, *values.shape[1:]), coords, dims, name=name
         )
@@ -42,6 +45,9 @@ def nested_effects():
             "regimen": ["single"] * 3 + ["repeated"] * 3,
             "exposure": ["off", None, "off", "on", "off", "off"],
             "delay": [0.5, 1.0, 3.0, np.nan, 7.0, 14.0],
+            "dose": [1.0, 2.0, 4.0, 1.0, 3.0, 9.0],
+            "n_treated": [5, 6, 7, 8, 9, 10],
+            "n_control": [5, 6, 7, 8, 9, 10],
             "year": [2001, np.nan, 2003, 2004, np.nan, 2006],
             "naïve/odd name": ["µ", None, "é", "x", "y", "z"],
         }
@@ -54,10 +60,19 @@ SPECS = {
         peak="regimen + (1 | study/experiment)", half_life="regimen", tau="regimen"
     ),
     "function": bm.ModelSpec(peak="regimen + log(delay + 1) + (1 | study)", decay="none"),
+    "every option": bm.ModelSpec(
+        peak="regimen + centred(log(dose), regimen) + (1 | study/experiment)",
+        decay="plateau",
+        population="student",
+        heterogeneity="proportional",
+        small_study="1/sqrt(n)",
+        missing_delay="latent",
+        priors={"delay": bm.priors.log_normal(0, 1)},
+    ),
 }
 
 
-@pytest.fixture(params=["nested", "function", "pooled", "pooled, equal weights"])
+@pytest.fixture(params=["nested", "function", "every option", "pooled", "pooled, equal weights"])
 def fit(request, monkeypatch):
     monkeypatch.setattr(engine, "sample", prior_sample)
     if request.param == "pooled":

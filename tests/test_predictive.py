@@ -174,6 +174,50 @@ def test_replicates_spread_with_their_mean():
     np.testing.assert_array_less(np.abs(np.cov(found.T) - expected), 5 * blur)
 
 
+def test_effects_that_go_with_the_mean_have_the_moments_of_the_dense_conditional():
+    size = 40_000
+    plan, draws, mean, dense = proportional(size)
+    inner, outer = group_effects(plan, draws, np.random.default_rng(4))
+    study = np.equal.outer(ROWS["study"].to_numpy(), np.array(list("ABC"))).astype(float)
+    cluster = (ROWS["study"] + ROWS["experiment"]).to_numpy()
+    cells = np.equal.outer(cluster, np.array(["A1", "A2", "B1", "C1"])).astype(float)
+    for effects, groups, (tau, kappa) in (
+        (outer, study, (0.5, 0.6)),
+        (inner, cells, (0.2, 0.3)),
+    ):
+        spread = np.sqrt(tau**2 + (kappa * mean) ** 2)
+        loading = groups * spread[:, None]
+        # Standard effects given y, at the average loading of each group's rows.
+        average = loading.sum(0) / groups.sum(0)
+        weights = loading.T @ np.linalg.inv(dense)
+        expected = average * (weights @ (ROWS["y"] - mean))
+        covariance = np.eye(groups.shape[1]) - weights @ loading
+        sd = average * np.sqrt(np.diag(covariance))
+        # Five standard errors of a mean, and of an SD.
+        np.testing.assert_array_less(np.abs(effects.mean(0) - expected), 5 * sd / np.sqrt(size))
+        np.testing.assert_allclose(effects.std(0), sd, rtol=5 / np.sqrt(2 * size))
+
+
+@pytest.mark.parametrize("options", [{}, {"heterogeneity": "proportional"}])
+def test_no_effect_enters_a_pooled_row(options):
+    members = pd.DataFrame({"row_id": ["a", "b"], "study": ["A", "B"]})
+    rows = pd.DataFrame(
+        {
+            "row_id": ["P", "x", "z"],
+            "study": ["P", "X", "Y"],
+            "y": [1.0, 2.0, 0.5],
+            "se": [0.3, 0.5, 0.6],
+            "members": ["a;b", None, None],
+        }
+    )
+    spec = ModelSpec(peak="1 + (1 | study)", decay="none", **options)
+    plan = design(spec, effect_sizes(rows, members=members))
+    draws = {"level": np.ones((9, 1)), "tau": np.ones(9), "kappa": np.ones(9)}
+    (effects,) = group_effects(plan, draws, np.random.default_rng(1))
+    assert (effects[:, 0] == 0).all()
+    assert (effects[:, 1:] != 0).all()
+
+
 def student(size, nu=4.0):
     plan = nested(population="student")
     draws = {"tau": np.full(size, 0.7), "tau_experiment": np.full(size, 0.4)}

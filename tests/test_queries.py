@@ -285,8 +285,8 @@ def test_a_small_study_effect_is_told_beside_the_curve():
     assert found["animals"].item() == pytest.approx(x.mean() ** -2, rel=1e-13)
     curve = bm.decay_curve(fit, bm.grid(fit))
     assert curve.attrs["small_study"] == (
-        "the curve is that of a study of 11.5 animals; with probability 1.00 smaller studies find "
-        "effects further from 0"
+        "effects are those of a study of 11.5 animals; with probability 1.00 they are larger "
+        "(more positive) in smaller studies"
     )
     assert bm.summary(curve).attrs["small_study"] == curve.attrs["small_study"]
     without = hand_fit(bm.ModelSpec(peak="1", decay="none"), level=[[1.0]])
@@ -310,6 +310,23 @@ def test_a_dose_is_asked_about_within_its_drug():
         bm.grid(fit, drug="c", dose=1.0)
 
 
+def test_a_column_that_only_makes_cells_has_no_contrast():
+    frame = ROWS.assign(drug=["a", "b"] * 4)
+    fit = drawn(
+        bm.ModelSpec(peak="1 + centred(log2(dose), drug) + (1 | study)", decay="none"),
+        1, frame, level=[1.0, 0.5], tau=0.5,
+    )  # fmt: skip
+    with pytest.raises(QueryError, match="drug says only within which cell"):
+        bm.contrast(fit, bm.grid(fit), drug=("a", "b"))
+    # At one dose the drugs do differ: a is at 4 two doublings and b one above their mean doses.
+    at = bm.grid(fit, drug="a", dose=4.0)
+    gap = np.log2([1, 3, 1, 3]).mean() - np.log2([2, 4, 2, 4]).mean()
+    found = bm.contrast(fit, at, drug=("a", "b")).item()
+    assert found == pytest.approx(-0.5 * gap, rel=1e-12)
+    estimand = bm.decay_curve(fit, bm.grid(fit)).attrs["estimand"]
+    assert "averaged over drug as in the data, dose at the mean of each drug; an" in estimand
+
+
 def test_unknown_delays_leave_curves_and_their_range_alone():
     frame = ROWS.assign(delay=[0.5, 1, 2, 4, np.nan, np.nan, 14, 28])
     spec = bm.ModelSpec(missing_delay="latent", priors={"delay": bm.priors.log_normal(0, 1)})
@@ -317,7 +334,13 @@ def test_unknown_delays_leave_curves_and_their_range_alone():
     at = bm.grid(fit, delay=[0.5, 1, 28])
     assert not at["beyond_data"].any()
     # The lower quartile of the known delays is 1 d, where the level stands.
-    assert bm.decay_curve(fit, at).values[0, 0, 1] == 1
+    curve = bm.decay_curve(fit, at)
+    assert curve.values[0, 0, 1] == 1
+    points = bm.study_points(fit, curve)
+    assert len(points) == 6
+    assert points.attrs["without_delay"] == 2
+    with pytest.raises(QueryError, match="this model has no unknown delay"):
+        bm.unknown_delays(drawn(bm.ModelSpec(decay="none"), 1, level=[1.0], tau=0.5))
 
 
 def test_a_new_study_needs_a_seed_and_a_tau(fit):

@@ -48,8 +48,6 @@ def test_pooled_rows_have_no_size():
             "y": [1.0, 2.0],
             "v": [0.1, 0.1],
             "members": ["a", "b"],
-            "n_treated": [9, 9],
-            "n_control": [9, 8],
         }
     )
     spec = ModelSpec(peak="1", decay="none", small_study="1/sqrt(n)")

@@ -15,13 +15,32 @@ FULL = ModelSpec(
     tau="species",
     priors={"peak": priors.normal(0, 3), "tau": priors.half_cauchy(1)},
 )
+# Every field of a choice is another than usual in one of the two.
+OTHER = ModelSpec(
+    decay="weibull",
+    shape="species",
+    population="student",
+    heterogeneity="proportional",
+    missing_delay="latent",
+    small_study="1/sqrt(n)",
+    pooled_weights="equal",
+    priors={"nu": priors.gamma(3, 0.2), "delay": priors.log_normal(-1, 2)},
+)
 
 
-def test_a_spec_survives_json_and_pickling():
-    again = ModelSpec.from_dict(json.loads(json.dumps(FULL.to_dict())))
-    assert again == FULL
-    assert hash(again) == hash(FULL)
-    assert pickle.loads(pickle.dumps(FULL)) == FULL
+@pytest.mark.parametrize("spec", [FULL, OTHER])
+def test_a_spec_survives_json_and_pickling(spec):
+    again = ModelSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
+    assert again == spec
+    assert hash(again) == hash(spec)
+    assert pickle.loads(pickle.dumps(spec)) == spec
+
+
+def test_what_survives_is_every_choice():
+    usual = ModelSpec()
+    for name in CHOICES:
+        if name != "likelihood":  # one is known
+            assert getattr(OTHER, name) != getattr(usual, name)
 
 
 def test_a_spec_and_its_priors_are_frozen():
@@ -93,6 +112,10 @@ def test_a_measure_without_default_priors_asks_for_them():
         (
             {"missing_delay": "latent", "decay": "none"},
             "missing_delay = 'latent': decay = 'none' uses no delay",
+        ),
+        (
+            {"peak": "log(delay)", "missing_delay": "latent"},
+            r"peak = 'log\(delay\)' takes the delay as a covariate",
         ),
         (
             {"priors": {"kappa": priors.normal(0, 1)}},

@@ -181,17 +181,20 @@ def _labelled(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
         "nu": "degrees of freedom of the Student-t study effects",
         "latent_delay": "days",
         "small_study": f"{measure} per standard deviation of 1/sqrt(n)",
-    } | dict.fromkeys(plan.tau_names, _tau_text(plan))
-    about |= dict.fromkeys(plan.kappa_names, "standard deviation of group effects over the mean")
+    } | {name: _tau_text(plan, name) for name in plan.tau_names}
+    about |= dict.fromkeys(
+        plan.kappa_names, "standard deviation of group effects over the mean effect, far from 0"
+    )
     for name, text in about.items():
         if name in posterior:
             posterior[name].attrs["units"] = text
     return posterior
 
 
-def _tau_text(plan: Design) -> str:
+def _tau_text(plan: Design, name: str) -> str:
     where = " where the mean effect is 0" if plan.kappa_names else ""
-    what = "scale" if plan.spec.population == "student" else "standard deviation"
+    student = plan.spec.population == "student" and name == plan.tau_names[0]
+    what = "scale" if student else "standard deviation"
     return f"{what} of group effects{where}, {plan.effects.measure}"
 
 

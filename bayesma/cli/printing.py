@@ -98,8 +98,9 @@ def print_comparison(
     texts = readable(table, DECIMALS["median"])
     rows = [[cell(str(n), v) for n, v in zip(texts, row, strict=True)] for row in texts.to_numpy()]
     print_cells([str(name) for name in texts], rows)
-    if texts.attrs.get("note"):
-        OUT.print(texts.attrs["note"])
+    for key in ("note", "small_study"):
+        if texts.attrs.get(key):
+            OUT.print(texts.attrs[key], soft_wrap=True)
 
 
 def print_json(table: pd.DataFrame, notes: Sequence[str] = ()) -> None:
@@ -193,8 +194,10 @@ def print_plan(plan: Design) -> None:
         "half_life": "log2 of the half-life in days",
         "persistent": "logit of the share that never fades",
         "shape": "log of the Weibull shape",
-        "tau": "standard deviation of group effects",
-        "kappa": "what that standard deviation gains, over the mean effect",
+        "tau": "standard deviation of group effects"
+        + (", where the mean effect is 0" if plan.kappa_names else "")
+        + ("; of the outermost a Student-t's scale" if spec.population == "student" else ""),
+        "kappa": "that standard deviation over the mean effect, far from 0",
         "nu": "degrees of freedom of Student-t study effects",
         "delay": "each unknown delay, in days",
         "small_study": "change in effect over one standard deviation of 1/sqrt(n)",
@@ -227,6 +230,10 @@ def print_fit(fit: Fit, summary: pd.DataFrame) -> None:
     effective = [name for name in summary if str(name).startswith("ess")]
     shown = summary.drop(columns=effective).assign(ess=summary[effective].min(axis=1))
     print_frame(shown.rename_axis("parameter").reset_index())
+    if fit.design.small_study is not None:
+        from bayesma.queries.studies import small_study_sentence
+
+        OUT.print(small_study_sentence(fit), soft_wrap=True)
     if not fit.spec.family.parameters:
         return
     from bayesma.queries import grid, half_life

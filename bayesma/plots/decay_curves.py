@@ -206,6 +206,9 @@ def _spread(places: Sequence[float], gap: float) -> list[float]:
 def _caption(curve: xr.DataArray, lines: Sequence[Line], ci_prob: float) -> list[str]:
     estimand = str(curve.attrs.get("estimand", "effect"))
     found = [f"{estimand[:1].upper()}{estimand[1:]}."]
+    if "small_study" in curve.attrs:
+        said = str(curve.attrs["small_study"])
+        found.append(f"{said[:1].upper()}{said[1:]}.")
     text = f"Lines: posterior medians; bands: {ci_prob * 100:g}% intervals"
     if any(line.beyond.any() for line in lines):
         text += "; dashed: beyond the delays of the data"
@@ -222,7 +225,10 @@ def _leftover(data: pd.DataFrame | None, lines: Sequence[Line]) -> list[str]:
     if data is None:
         return []
     count = len(data) - sum(len(line.rows) for line in lines if line.rows is not None)
-    return [f"{count} rows of the data belong to no line and are not drawn."] if count else []
+    found = [f"{count} rows of the data belong to no line and are not drawn."] if count else []
+    if unknown := data.attrs.get("without_delay", 0):
+        found.append(f"{unknown} rows of the data have no delay and are not drawn.")
+    return found
 
 
 def _write_caption(figure: Figure, axes: Axes, sentences: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from bayesma.queries.curves import decay_curve
 from bayesma.queries.fading import half_life, time_to_loss
 from bayesma.queries.grids import days, grid, hours
 from bayesma.queries.observations import study_points
-from bayesma.queries.studies import small_study_effect, study_effects, study_weights
+from bayesma.queries.studies import small_study_effect, study_effects, study_weights, unknown_delays
 from bayesma.queries.summaries import summary
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "study_weights",
     "summary",
     "time_to_loss",
+    "unknown_delays",
 ]

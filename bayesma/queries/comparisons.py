@@ -14,6 +14,7 @@ from bayesma.posterior import Fit
 from bayesma.queries.contrasts import UNSTABLE, other_sign, ratio_of
 from bayesma.queries.curves import averaged, effect_at
 from bayesma.queries.grids import grid, point_dataset, points_of, warn_outside
+from bayesma.queries.studies import small_study_sentence
 from bayesma.queries.summaries import centre_and_interval, check_interval, share_of
 
 __all__ = ["compare_regimens", "readable"]
@@ -112,13 +113,15 @@ def compare_regimens(
     table = table.drop(columns=[name for name in frame if (frame[name] == AVERAGE).all()])
     measure = fit.design.effects.measure
     table.attrs = {
-        "estimand": f"population mean effect ({measure}){averaged(mine)}, and how it differs from "
-        f"that at {covariate} {reference}; an association across studies, from the model "
+        "estimand": f"population mean effect ({measure}){averaged(fit, mine)}, and how it differs "
+        f"from that at {covariate} {reference}; an association across studies, from the model "
         f"peak = {fit.spec.peak}, decay = {fit.spec.decay}",
         "reference": reference,
         "measure": measure,
         "ci_prob": ci_prob,
     }
+    if fit.design.small_study is not None:
+        table.attrs["small_study"] = small_study_sentence(fit)
     return table if digits is None else readable(table, digits)
 
 

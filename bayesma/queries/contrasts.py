@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from bayesma.coders import AVERAGE, Centred
 from bayesma.errors import QueryError, RatioWarning, did_you_mean
 from bayesma.posterior import Fit
 from bayesma.queries.areas import area_at, span_dataset, span_of, span_words
@@ -94,6 +95,7 @@ def contrast(
     if scale not in ("difference", "ratio"):
         raise QueryError(f"scale = '{scale}'; {did_you_mean(scale, ('difference', 'ratio'))}")
     name, levels = _checked(pair)
+    _refuse_cells_alone(fit, at, name)
     compared = _compared(fit, of, start, stop)
     if name == "delay" and of != "effect":
         raise QueryError(f"of = '{of}' does not depend on the delay of a grid")
@@ -130,6 +132,20 @@ def _checked(pair: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
     if not isinstance(levels, tuple | list) or len(levels) != 2:
         raise QueryError(f"{name} = {levels!r}: a contrast has two levels, e.g. ('a', 'b')")
     return name, levels
+
+
+def _refuse_cells_alone(fit: Fit, at: xr.Dataset, name: str) -> None:
+    """Refuse to contrast what says within which cell a number is compared, and nothing else."""
+    coders = [c for p in fit.design.predictors.values() for c in p.coders.values()]
+    if any(name in (c.name, *c.numbers) for c in coders):
+        return
+    for coder in coders:
+        asked = isinstance(coder, Centred) and name in coder.cells
+        if asked and not any((at[n].values != AVERAGE).any() for n in coder.numbers if n in at):
+            raise QueryError(
+                f"{name} says only within which cell {coder.expression} compares, so by itself it "
+                f"makes no difference: add {name} to the formula, or name {coder.numbers[0]}"
+            )
 
 
 @dataclass(frozen=True)

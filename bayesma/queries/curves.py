@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesma.coders import AVERAGE
+from bayesma.coders import AVERAGE, Centred
 from bayesma.design import Points
 from bayesma.errors import QueryError
 from bayesma.maths import NumPyMaths
@@ -68,7 +68,10 @@ def decay_curve(
         who = "population mean effect"
     else:
         raise QueryError(f"study = '{study}'; known: 'average', 'new'")
-    return labelled(fit, effect, at, "effect", f"{who} ({fit.design.effects.measure})")
+    out = labelled(fit, effect, at, "effect", f"{who} ({fit.design.effects.measure})")
+    if fit.design.small_study is not None:
+        out.attrs["small_study"] = small_study_sentence(fit)
+    return out
 
 
 def effect_at(fit: Fit, frame: pd.DataFrame) -> Floats:
@@ -132,22 +135,27 @@ def labelled(fit: Fit, values: Floats, at: xr.Dataset, name: str, estimand: str)
         name=name,
     )
     out.attrs = {
-        "estimand": f"{estimand}{averaged(at)}; an association across studies, from the model "
+        "estimand": f"{estimand}{averaged(fit, at)}; an association across studies, from the model "
         f"peak = {fit.spec.peak}, decay = {fit.spec.decay}",
         "measure": fit.design.effects.measure,
         "units": fit.design.effects.measure,
         "kind": "effect",
     }
-    if fit.design.small_study is not None:
-        out.attrs["small_study"] = small_study_sentence(fit)
     return out
 
 
-def averaged(at: xr.Dataset) -> str:
+def averaged(fit: Fit, at: xr.Dataset) -> str:
     """Return a clause that names the covariates of a grid which are averaged over."""
     names = [
         str(name)
         for name, values in at.coords.items()
         if values.dtype.kind == "U" and (values == AVERAGE).all()
     ]
-    return f", averaged over {', '.join(names)} as in the data" if names else ""
+    coders = [c for p in fit.design.predictors.values() for c in p.coders.values()]
+    centred = {n for c in coders if isinstance(c, Centred) for n in c.numbers}
+    over = [name for name in names if name not in centred]
+    said = f", averaged over {', '.join(over)} as in the data" if over else ""
+    within = [c for c in coders if isinstance(c, Centred) and set(c.numbers) & set(names)]
+    for coder in within:
+        said += f", {' and '.join(coder.numbers)} at the mean of each {' x '.join(coder.cells)}"
+    return said

@@ -32,6 +32,7 @@ def study_points(fit: Fit, curve: xr.DataArray) -> pd.DataFrame:
         smallest and largest delay behind it, `delay_low` and `delay_high`; then the curve's
         covariates. A row is left out where it has no delay, or does not share a level the curve
         is drawn for; so is a pooled row whose members differ in one.
+        ``.attrs["without_delay"]`` counts those that have no delay.
     """
     plan = fit.design
     at = points_of(curve.coords.to_dataset().drop_vars(["chain", "draw"])).drop(columns="delay")
@@ -56,7 +57,9 @@ def study_points(fit: Fit, curve: xr.DataArray) -> pd.DataFrame:
         stays &= behind[name].nunique() == 1
         if not _is_free(at[name]):
             stays &= table[name].isin(_like(at[name], table[name]))
-    return table[stays].reset_index(drop=True)
+    out = table[stays].reset_index(drop=True)
+    out.attrs["without_delay"] = int(table["delay"].isna().sum())
+    return out
 
 
 def _is_free(cells: pd.Series[Any]) -> bool:

@@ -12,13 +12,19 @@ from bayesma.errors import QueryError
 from bayesma.posterior import Fit
 from bayesma.predictive import group_effects, group_precisions
 
-__all__ = ["small_study_effect", "small_study_sentence", "study_effects", "study_weights"]
+__all__ = [
+    "small_study_effect",
+    "small_study_sentence",
+    "study_effects",
+    "study_weights",
+    "unknown_delays",
+]
 
 Floats = NDArray[np.float64]
 
 
 def study_effects(fit: Fit, *, seed: int) -> xr.DataArray:
-    """Return how far each study lies from its mean: exact draws given the parameters and data.
+    """Return how far each study lies from its mean: draws given the parameters and data.
 
     Parameters
     ----------
@@ -86,14 +92,16 @@ def _draws(fit: Fit) -> dict[str, Any]:
 
 
 def _by_study(fit: Fit, values: Floats, name: str, kind: str, estimand: str) -> xr.DataArray:
-    """Return draws by study with their labels."""
+    """Return draws by study with their labels; a pooled row has no study of its own."""
     plan = fit.design
+    enters = np.unique(plan.groups.outermost[~plan.pooled])
     coords = {
         "chain": fit.posterior["chain"].values,
         "draw": fit.posterior["draw"].values,
-        plan.unit: np.array(plan.groups.labels[0], dtype=str),
+        plan.unit: np.array(plan.groups.labels[0], dtype=str)[enters],
     }
-    out = xr.DataArray(values, dims=("chain", "draw", plan.unit), coords=coords, name=name)
+    dims = ("chain", "draw", plan.unit)
+    out = xr.DataArray(values[..., enters], dims=dims, coords=coords, name=name)
     out.attrs = {"estimand": estimand, "kind": kind}
     return out
 
@@ -146,11 +154,33 @@ def small_study_effect(fit: Fit) -> xr.DataArray:
 
 def small_study_sentence(fit: Fit) -> str:
     """Return the probability of a small-study effect, as a sentence beside a curve."""
-    draws, effects = small_study_effect(fit), fit.design.effects
-    # "Further from 0" needs a side: that of the precision-weighted mean of the rows.
-    side = np.sign((effects.y / effects.v).sum())
-    further = float((side * draws > 0).mean())
+    draws = small_study_effect(fit)
     return (
-        f"the curve is that of a study of {draws['animals'].item():.3g} animals; with probability "
-        f"{further:.2f} smaller studies find effects further from 0"
+        f"effects are those of a study of {draws['animals'].item():.3g} animals; with probability "
+        f"{float((draws > 0).mean()):.2f} they are larger (more positive) in smaller studies"
     )
+
+
+def unknown_delays(fit: Fit) -> xr.DataArray:
+    """Return the delays that studies do not report, as the data and the prior have them.
+
+    Parameters
+    ----------
+    fit : Fit
+        With ``missing_delay="latent"`` and rows without a delay.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims chain, draw and delay_of (the study, and its decay cell); days.
+
+    Raises
+    ------
+    QueryError
+        If the model has no unknown delay.
+    """
+    if fit.design.latent is None:
+        raise QueryError("this model has no unknown delay: ModelSpec(missing_delay='latent')")
+    out = fit.posterior["latent_delay"].rename("unknown_delay")
+    out.attrs = {"estimand": "delay that is not reported", "kind": "duration", "units": "d"}
+    return out
