@@ -52,7 +52,8 @@ def suspect_sem(table: StudyTable) -> pd.DataFrame:
     Parameters
     ----------
     table : StudyTable
-        Rows that carry arms are judged. Columns `outcome` and `outcome_unit`, where there, say
+        Rows that carry arms are judged, unless an SD of theirs was computed from an SEM, a CI or
+        a median, or agrees with one (`sd_sources`); they are peers to others. Columns `outcome` and `outcome_unit`, where there, say
         which rows are comparable.
 
     Returns
@@ -63,7 +64,7 @@ def suspect_sem(table: StudyTable) -> pd.DataFrame:
         missing where there is nothing to compare with), `signals` (sentences) and `verdict`:
         "likely" (two signals), "possible" (one) or "".
     """
-    frame = _judged(table)
+    frame = _with_arms(table)
     d, r, shift = _effect(frame), _spread(frame), _shift(frame)
     groups = _groups(frame)
     others = _log_odds(r, shift, groups, frame["study"].to_numpy(), own=False)
@@ -84,7 +85,7 @@ def suspect_sem(table: StudyTable) -> pd.DataFrame:
     found["verdict"] = pd.Series(
         ["likely" if len(row) > 1 else "possible" if row else "" for row in signals], dtype="str"
     )
-    return found
+    return found[_only_said(frame, table)].reset_index(drop=True)
 
 
 def suspicion(table: StudyTable, confirmed: Container[str] = ()) -> list[str]:
@@ -137,7 +138,13 @@ def _named(rows: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def _judged(table: StudyTable) -> pd.DataFrame:
+def _only_said(frame: pd.DataFrame, table: StudyTable) -> NDArray[np.bool_]:
+    """Return the rows whose SDs, both of them, are SDs only by the word of the table."""
+    borne_out = {row for rows in table.sd_sources.values() for row in rows}
+    return ~frame["row_id"].isin(list(borne_out)).to_numpy(dtype=bool)
+
+
+def _with_arms(table: StudyTable) -> pd.DataFrame:
     """Return the rows whose arms are whole and whose means are not both zero."""
     if not set(ARMS) <= set(table.frame):
         return table.frame.iloc[:0].assign(**dict.fromkeys(ARMS, 0.0))

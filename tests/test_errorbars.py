@@ -146,3 +146,35 @@ def test_false_alarms_on_real_sds_stay_what_the_evidence_says(shared):
     # 28% any. Changed thresholds must change that page too, so within its rounding.
     assert flagged["likely"] == pytest.approx(0.09, abs=0.005)
     assert flagged["likely"] + flagged["possible"] == pytest.approx(0.28, abs=0.005)
+
+
+def test_only_sds_given_as_sds_are_judged_and_all_are_peers():
+    frame = table(g=0.8).frame
+    known = frame["study"].isin(["a", "b"])
+    for side in ("treated", "control"):
+        frame[f"sem_{side}"] = (frame[f"sd_{side}"] / 3).where(known)
+        frame[f"sd_{side}"] = frame[f"sd_{side}"].where(~known)
+    found = suspect_sem(bm.read_table(frame))
+    assert found["study"].tolist() == ["c", "d", "e", "f", "g"]
+    # sqrt(9) SEM is the SD again, so that the peers are the same: to the last digits.
+    everything = suspect_sem(table(g=0.8))
+    np.testing.assert_allclose(
+        found["beside_others"], everything["beside_others"].iloc[2:], rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("other", ["ci", "median"])
+def test_sds_computed_from_other_summaries_are_not_judged(other):
+    frame = arms(4).drop(columns=["sd_treated", "sd_control"])
+    for side in ("treated", "control"):
+        middle = frame[f"mean_{side}"]
+        ends = ("ci_low", "ci_high") if other == "ci" else ("q1", "q3")
+        frame[f"{ends[0]}_{side}"], frame[f"{ends[1]}_{side}"] = middle - 0.1, middle + 0.1
+        if other == "median":
+            frame[f"median_{side}"] = middle
+    assert suspect_sem(bm.read_table(frame)).empty
+
+
+def test_an_sem_that_contradicts_its_sd_proves_nothing():
+    frame = arms(4, sem_treated=2.0, sem_control=2.5)  # the SDs once more
+    assert len(suspect_sem(bm.read_table(frame))) == 4

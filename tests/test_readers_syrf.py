@@ -493,6 +493,35 @@ def test_questions_that_stand_twice_are_numbered(tmp_path):
     assert has(table.notes, "questions that stand more than once, numbered: 'Dose?'")
 
 
+# -- what the table says of itself ---------------------------------------------------------------
+
+
+def test_the_tables_own_notes_are_kept():
+    """Doses converted, units unknown, words read as missing."""
+    treatments = {"drug 10": {"dose": "10 g/kg", "route": "Unclear"}}
+    notes = bm.read_syrf(pair(), treatments=treatments).notes
+    assert has(notes, "dose: converted to the canonical unit of its kind: 1 of 1 rows")
+    assert has(notes, "route: 1 of 1 cells missing, 1 of them 'Unclear'")
+
+
+def test_errors_entered_as_sems_are_not_suspected_of_it():
+    # d = 20 / (0.5 sqrt(12)) would be large by any threshold
+    source = pair(OutcomeErrorType="SEM", OutcomeError="0.5")
+    table = bm.read_syrf(source)
+    assert not has(table.notes, "SEMs:")
+    assert table.sd_sources == {
+        "sd_treated": {"0": "sem_treated"},
+        "sd_control": {"0": "sem_control"},
+    }
+    assert table.frame[["sem_treated", "sem_control"]].to_numpy().tolist() == [[0.5, 0.5]]
+
+
+def test_a_table_written_and_read_again_still_knows_its_sems(tmp_path):
+    table = bm.read_syrf(pair(OutcomeErrorType="SEM", OutcomeError="0.5"))
+    table.frame.to_csv(tmp_path / "t.csv", index=False)
+    assert bm.read_table(tmp_path / "t.csv").sd_sources == table.sd_sources
+
+
 # -- the real export -----------------------------------------------------------------------------
 
 REAL = {

@@ -42,6 +42,10 @@ class Arm:
         Whether all its treatments are controls; None where it has none.
     n, mean, sd : float
         Animals, mean, and standard deviation, from the SEM where that was given.
+    error : float
+        As entered.
+    error_type : str
+        "SD", "SEM", or "" where it has a fault.
     direction : int
         1 where more is better, -1 where more is worse.
     """
@@ -61,6 +65,8 @@ class Arm:
     n: float
     mean: float
     sd: float
+    error: float
+    error_type: str
     direction: int
 
 
@@ -126,20 +132,19 @@ class _Reader:
                 self.fault(row, key, "is neither TRUE nor FALSE", "correct it")
         return found
 
-    def sd(self, row: int, n: float, study: str) -> float:
-        """Return the standard deviation: SD, or SEM sqrt(n)."""
-        error = self.number(row, "error", lambda value: value > 0, "above zero")
+    def error_type(self, row: int, study: str) -> str:
+        """Return "SD" or "SEM"; "" with a fault where it is neither."""
         told = self.words.error_type.get(study)
         kind = (told or self.cell(row, "error_type")).casefold()
         if told:
             self.converted[f"{study}: errors read as {told}, as told"] += 1
         if kind in SEM:
             self.converted["SEM converted to SD (SEM x sqrt(n))"] += 1
-            return float(sd_from_sem(error, n))
+            return "SEM"
         if kind not in SD:
             self._refuse_error_type(row, kind)
-            return math.nan
-        return error
+            return ""
+        return "SD"
 
     def _refuse_error_type(self, row: int, kind: str) -> None:
         problem = "has no type" if not kind else "is neither SD nor SEM"
@@ -188,6 +193,8 @@ class _Reader:
         flags = self.truth(row, "treatment_control")
         self.check_mean(row)
         n = self.number(row, "n", lambda v: v >= 2 and v == int(v), "a whole number from 2 up")
+        error = self.number(row, "error", lambda value: value > 0, "above zero")
+        error_type = self.error_type(row, study)
         models = self.cell(row, "model_id") or self.cell(row, "model")
         return Arm(
             row=row,
@@ -204,9 +211,16 @@ class _Reader:
             control=all(flags) if flags else None,
             n=n,
             mean=self.number(row, "mean", lambda _: True, "finite"),
-            sd=self.sd(row, n, study),
+            sd=_sd(error, error_type, n),
+            error=error,
+            error_type=error_type,
             direction=self.direction(row),
         )
+
+
+def _sd(error: float, error_type: str, n: float) -> float:
+    """Return the standard deviation: SD, or SEM sqrt(n)."""
+    return float(sd_from_sem(error, n)) if error_type == "SEM" else error
 
 
 def arms_of(

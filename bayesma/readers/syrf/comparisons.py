@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from bayesma.readers.syrf.arms import Arm
 from bayesma.readers.syrf.export import Export
 from bayesma.readers.syrf.pairs import Pair
 
@@ -22,6 +23,14 @@ def comparisons(export: Export, pairs: Sequence[Pair]) -> dict[str, list[Any]]:
             return [""] * len(pairs)
         return [str(export.frame[key].loc[pair[side].row]) for pair in pairs]
 
+    def summary(name: str, kind: str, get: Callable[[Arm], float]) -> dict[str, list[Any]]:
+        """Return what was entered in place of an SD: that it was is then never in doubt."""
+        sides = zip(("treated", "control"), zip(*pairs, strict=True), strict=True)
+        return {
+            f"{name}_{side}": [get(arm) if arm.error_type == kind else "" for arm in same]
+            for side, same in sides
+        }
+
     mean_treated, mean_control = arms(lambda arm: arm.mean)
     sd_treated, sd_control = arms(lambda arm: arm.sd)
     n_treated, n_control = arms(lambda arm: arm.n)
@@ -35,6 +44,7 @@ def comparisons(export: Export, pairs: Sequence[Pair]) -> dict[str, list[Any]]:
         "mean_control": mean_control,
         "sd_control": sd_control,
         "n_control": n_control,
+        **summary("sem", "SEM", lambda arm: arm.error),
         "direction": [t.direction for t, _ in pairs],
         "delay": [t.delay for t, _ in pairs],
         "outcome": cells("outcome", 0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -143,12 +144,13 @@ def read_syrf(
         *left_out,
         *account(export, arms, pairs),
         *said,
+        *table.notes,
         *of_times,
         *suspects,
     )
     for text in (*doubts, *suspects):
         warnings.warn(f"{export.source}: {text}", SuspectDataWarning, stacklevel=2)
-    return StudyTable(table.frame, table.source, table.names, table.rows, notes)
+    return replace(table, notes=notes)
 
 
 def _check_words(
