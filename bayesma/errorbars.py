@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bayesma.schema import ARMS
 from bayesma.table import StudyTable
 
-__all__ = ["suspect_sem", "suspicion"]
+__all__ = ["alarms", "suspect_sem", "suspicion"]
 
 Floats = NDArray[np.float64]
 
@@ -46,15 +46,15 @@ def suspect_sem(table: StudyTable) -> pd.DataFrame:
 
     Three signals: |d| above 3; log odds above 1.5 beside the other studies of the same outcome;
     log odds above 1.5 beside the other comparisons of the same study and outcome. Of true SDs a
-    quarter carries one signal and less than a tenth two (evidence/error_bars.md): a flag says to
+    fifth carries one signal and less than a tenth two (evidence/error_bars.md): a flag says to
     look the paper up, not to correct it.
 
     Parameters
     ----------
     table : StudyTable
         Rows that carry arms are judged, unless an SD of theirs was computed from an SEM, a CI or
-        a median, or agrees with one (`sd_sources`); they are peers to others. Columns `outcome` and `outcome_unit`, where there, say
-        which rows are comparable.
+        a median, or agrees with one (`sd_sources`): those are peers only. Columns `outcome` and
+        `outcome_unit`, where there, say which rows are comparable.
 
     Returns
     -------
@@ -97,32 +97,51 @@ def suspicion(table: StudyTable, confirmed: Container[str] = ()) -> list[str]:
     confirmed : container of str
         Studies whose errors the reviewer has looked up.
     """
+    found = _in_doubt(table, confirmed)
+    return [*_as_a_whole(found), *_of_rows(found, "likely"), *_of_rows(found, "possible")]
+
+
+def alarms(table: StudyTable, confirmed: Container[str] = ()) -> list[str]:
+    """Return those sentences of `suspicion` that few tables of true SDs give.
+
+    That is all but the one on single signals, which every real table has.
+
+    Parameters
+    ----------
+    table : StudyTable
+    confirmed : container of str
+        Studies whose errors the reviewer has looked up.
+    """
+    found = _in_doubt(table, confirmed)
+    return [*_as_a_whole(found), *_of_rows(found, "likely")]
+
+
+def _in_doubt(table: StudyTable, confirmed: Container[str]) -> pd.DataFrame:
     found = suspect_sem(table)
     looked_up = np.asarray([study in confirmed for study in found["study"]], dtype=bool)
-    found["verdict"] = found["verdict"].mask(looked_up, "")
-    sentences = []
+    return found[~looked_up]
+
+
+def _as_a_whole(found: pd.DataFrame) -> list[str]:
     median = found.groupby("study")["d"].median().median()
     studies = found["study"].nunique()
-    if studies >= FEWEST_PEERS and median > LARGE_MEDIAN_D:
-        sentences.append(
-            f"the median study has |d| = {median:.2g}, where two real tables of SDs have 1.5 and "
-            "1.7: many of these SDs may be SEMs"
-        )
-    for verdict, why in (
-        ("likely", "two signals each"),
-        ("possible", "one signal each, as one in four true SDs has"),
-    ):
-        rows = found[found["verdict"] == verdict]
-        if len(rows):
-            sentences.append(
-                f"SDs that {_may(verdict)} SEMs: {len(rows)} of {len(found)} comparisons "
-                f"({why}): {_named(rows)}"
-            )
-    return sentences
+    if studies < FEWEST_PEERS or not median > LARGE_MEDIAN_D:
+        return []
+    return [
+        f"the median study has |d| = {median:.2g}, where two real tables of SDs have 1.5 and "
+        "1.7: many of these SDs may be SEMs"
+    ]
 
 
-def _may(verdict: str) -> str:
-    return "are likely" if verdict == "likely" else "may be"
+def _of_rows(found: pd.DataFrame, verdict: str) -> list[str]:
+    rows = found[found["verdict"] == verdict]
+    may, why = {
+        "likely": ("are likely", "two signals each"),
+        "possible": ("may be", "one signal each, as one in five true SDs has"),
+    }[verdict]
+    if not len(rows):
+        return []
+    return [f"SDs that {may} SEMs: {len(rows)} of {len(found)} comparisons ({why}): {_named(rows)}"]
 
 
 def _named(rows: pd.DataFrame) -> str:
