@@ -45,6 +45,8 @@ def comparisons(export: Export, pairs: Sequence[Pair]) -> dict[str, list[Any]]:
         "sd_control": sd_control,
         "n_control": n_control,
         **summary("sem", "SEM", lambda arm: arm.error),
+        **summary("ci_low", "95% CI", lambda arm: arm.mean - arm.error),
+        **summary("ci_high", "95% CI", lambda arm: arm.mean + arm.error),
         "direction": [t.direction for t, _ in pairs],
         "delay": [t.delay for t, _ in pairs],
         "outcome": cells("outcome", 0),
@@ -55,7 +57,7 @@ def comparisons(export: Export, pairs: Sequence[Pair]) -> dict[str, list[Any]]:
         "disease_model_control": [c.lower() for c in cells("model_control", 0)],
         "treated_label": [t.cohort for t, _ in pairs],
         "control_label": [c.cohort for _, c in pairs],
-        "control_group": [c.cohort_id for _, c in pairs],
+        "control_group": [_measured(c) for _, c in pairs],
         "control_row": [f"row {export.rows[c.row]}" for _, c in pairs],
         "annotator": [t.annotator for t, _ in pairs],
         "study_id": [t.study_id for t, _ in pairs],
@@ -64,6 +66,13 @@ def comparisons(export: Export, pairs: Sequence[Pair]) -> dict[str, list[Any]]:
         "doi": cells("doi", 0),
     }
     return {name: values for name, values in found.items() if any(v != "" for v in values)}
+
+
+def _measured(control: Arm) -> str:
+    """Return a label of what was measured: a cohort has other numbers at each outcome and time."""
+    return " / ".join(
+        part for part in (control.cohort_id, control.outcome_key, control.time) if part
+    )
 
 
 def _experiments(export: Export, pairs: Sequence[Pair]) -> list[str]:
