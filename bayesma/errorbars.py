@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesma.measures import Arms, arms_of
 from bayesma.schema import ARMS
 from bayesma.table import StudyTable
 
@@ -172,29 +173,23 @@ def _with_arms(table: StudyTable) -> pd.DataFrame:
     return table.frame[arms.notna().all(axis=1) & (largest > 0)].reset_index(drop=True)
 
 
-def _arms(frame: pd.DataFrame) -> list[Floats]:
-    return [frame[name].to_numpy(dtype=float) for name in ARMS]
-
-
-def _pooled(frame: pd.DataFrame) -> Floats:
-    _, sd_t, n_t, _, sd_c, n_c = _arms(frame)
-    pooled = ((n_t - 1) * sd_t**2 + (n_c - 1) * sd_c**2) / (n_t + n_c - 2)
-    return np.asarray(np.sqrt(pooled))
+def _arms(frame: pd.DataFrame) -> Arms:
+    return arms_of(*(frame[name] for name in ARMS))
 
 
 def _effect(frame: pd.DataFrame) -> Floats:
-    mean_t, _, _, mean_c, _, _ = _arms(frame)
-    return np.asarray(np.abs(mean_t - mean_c) / _pooled(frame))
+    arms = _arms(frame)
+    return np.asarray(np.abs(arms.mean_treated - arms.mean_control) / np.sqrt(arms.pooled))
 
 
 def _spread(frame: pd.DataFrame) -> Floats:
-    mean_t, _, _, mean_c, _, _ = _arms(frame)
-    return np.asarray(np.log(_pooled(frame) / np.maximum(np.abs(mean_t), np.abs(mean_c))))
+    arms = _arms(frame)
+    largest = np.maximum(np.abs(arms.mean_treated), np.abs(arms.mean_control))
+    return np.asarray(np.log(np.sqrt(arms.pooled) / largest))
 
 
 def _shift(frame: pd.DataFrame) -> Floats:
-    _, _, n_t, _, _, n_c = _arms(frame)
-    return np.asarray(0.5 * np.log(2 / (1 / n_t + 1 / n_c)))
+    return np.asarray(0.5 * np.log(2 / _arms(frame).inverse))
 
 
 def _inflated(frame: pd.DataFrame) -> pd.DataFrame:

@@ -466,7 +466,11 @@ def test_the_paired_table_is_read_back_as_it_was(tmp_path):
     ("content", "said"),
     [
         (b"\xff\xfe\x00", "is not a CSV file in UTF-8"),
-        (b"", "holds no rows"),
+        # Read as any table of text is, so with its messages.
+        (b"", "the file is empty"),
+        (b"StudyId,Title\n", "holds no rows"),
+        (b"StudyId;Title\n1;a\n", "is separated by semicolons, not commas"),
+        (b"PK\x03\x04 a workbook", "is a workbook or an archive, not a CSV file"),
         (b'a,b\n"open,1\n', "cannot be read as CSV"),
         (b"a,b\n1,2,3\n", "row 2: has 3 cells under 2 headers"),
         (b"StudyId,StudyId\n1,2\n", "column 'StudyId': stands more than once"),
