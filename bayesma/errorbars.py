@@ -103,9 +103,10 @@ def suspicion(table: StudyTable, confirmed: Container[str] = ()) -> list[str]:
 
 
 def alarms(table: StudyTable, confirmed: Container[str] = ()) -> list[str]:
-    """Return those sentences of `suspicion` that few tables of true SDs give.
+    """Return the sentences of `suspicion` but for the one on single signals.
 
-    That is all but the one on single signals, which every real table has.
+    A fifth of true SDs carries one signal, one in twelve two: most small reviews hold a row of
+    these as well (evidence/error_bars.md), so an alarm is a reason to look a paper up, no more.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def _as_a_whole(found: pd.DataFrame) -> list[str]:
 def _of_rows(found: pd.DataFrame, verdict: str) -> list[str]:
     rows = found[found["verdict"] == verdict]
     may, why = {
-        "likely": ("are likely", "two signals each"),
+        "likely": ("are likely", "two signals each, as one in twelve true SDs has"),
         "possible": ("may be", "one signal each, as one in five true SDs has"),
     }[verdict]
     if not len(rows):

@@ -146,7 +146,8 @@ def test_false_alarms_on_real_sds_stay_what_the_evidence_says(shared):
     # 28% any. Changed thresholds must change that page too, so within its rounding.
     assert flagged["likely"] == pytest.approx(0.09, abs=0.005)
     assert flagged["likely"] + flagged["possible"] == pytest.approx(0.28, abs=0.005)
-    # The sentence on one signal says "one in five"; between 15% and 25% that is right.
+    # The sentence on two signals says "one in twelve", 8%, of this table and of the other's 7%;
+    # the sentence on one signal says "one in five"; between 15% and 25% that is right.
     assert flagged["possible"] == pytest.approx(0.2, abs=0.05)
 
 
@@ -185,7 +186,9 @@ def test_an_sem_that_contradicts_its_sd_proves_nothing():
 def test_one_signal_is_no_alarm():
     assert alarms(table(g=0.8)) == []  # possible
     [likely] = alarms(table(g=0.3, n=25))
-    assert likely.startswith("SDs that are likely SEMs: 1 of 7 comparisons (two signals each)")
+    assert likely.startswith(
+        "SDs that are likely SEMs: 1 of 7 comparisons (two signals each, as one in "
+    )
     sems = table(**{name: sd / 10 for name, sd in SDS.items()})
     assert alarms(sems)[0].startswith("the median study has |d| = 3.9")
 
