@@ -582,6 +582,10 @@ def test_a_95_percent_interval_becomes_sd():
     assert table.frame[["ci_low_treated", "ci_high_treated"]].to_numpy().tolist() == [[75, 85]]
     assert has(table.notes, "95% CI, read as the half width of an interval, converted to SD")
     assert set(table.sd_sources) == {"sd_treated", "sd_control"}
+    told = bm.read_syrf(
+        pair(OutcomeErrorType="CI", OutcomeError="5"), error_type={"Baker 2001": "95% CI"}
+    )
+    assert told.frame["sd_treated"].tolist() == table.frame["sd_treated"].tolist()
 
 
 @pytest.mark.parametrize(

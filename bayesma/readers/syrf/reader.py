@@ -83,8 +83,8 @@ def read_syrf(
     greater_is_worse : mapping, optional
         Outcome label to True or False, where the export is wrong.
     error_type : mapping, optional
-        Study label to "SD" or "SEM", where the export's label is wrong, or was looked up and is
-        right: such studies are not suspected any more.
+        Study label to "SD", "SEM" or "95% CI", where the export's label is wrong, or was looked up
+        and is right: such studies are not suspected any more.
     treatments : mapping, optional
         Treatment label to columns of the table, e.g. ``{"K 10": {"drug": "ketamine", "dose": 10,
         "dose_unit": "mg/kg"}}``.
@@ -214,8 +214,8 @@ def _check_words(
                 known = did_you_mean(cohort, [*dict.fromkeys(cohorts)])
                 raise SpecError(f"controls: {study} has no cohort '{cohort}'; {known}")
     for study, kind in words.error_type.items():
-        if kind not in ("SD", "SEM"):
-            raise SpecError(f"error_type of {study} = '{kind}'; known: SD, SEM")
+        if kind not in ("SD", "SEM", "95% CI"):
+            raise SpecError(f"error_type of {study} = '{kind}'; known: SD, SEM, 95% CI")
 
 
 def _of_outcomes(
