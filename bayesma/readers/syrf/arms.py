@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bayesma.arms import sd_from_ci, sd_from_sem
 from bayesma.cells import listed, not_known, number_remedy, plain_number, smallest_of
 from bayesma.errors import Fault
+from bayesma.readers.syrf.errortypes import IQR, error_kind, letters, sd_of
 from bayesma.readers.syrf.export import Export
 from bayesma.units import DAYS_PER_UNIT
 
 __all__ = ["TRUE", "Arm", "Words", "arms_of"]
 
-# By their letters alone: "S.D." and "Standard error (of mean)" are known too.
-SD = ("sd", "standarddeviation", "std", "stdev", "stddev", "stdeviation")
-SEM = (
-    "sem",
-    "se",
-    "stderr",
-    "stderror",
-    "standarderror",
-    "standarderrorofmean",
-    "standarderrorofthemean",
-)
-CI = ("ci", "confidenceinterval", "ciofmean", "ciofthemean")
-IQR = ("iqr", "interquartilerange", "interquartile")
 FEWEST = 2  # animals with a standard deviation
 # Cells that decide which arms are compared: a fault of theirs may hide a comparison.
 DECISIVE = ("treatment_control", "time")
@@ -176,7 +162,7 @@ class _Reader:
         written = told or self.cell(row, "error_type")
         if told:
             self.converted[f"{study}: errors read as {told}, as told"] += 1
-        kind = _kind(written)
+        kind = error_kind(written)
         if kind == "SEM":
             self.converted["SEM converted to SD (SEM x sqrt(n))"] += 1
         elif kind == "95% CI":
@@ -191,7 +177,7 @@ class _Reader:
     def _refuse_error_type(self, row: int, kind: str) -> None:
         problem = "has no type" if not kind else "is neither SD nor SEM"
         remedy = "say SD or SEM: an error of unknown type has no weight"
-        if _letters(kind) in IQR:
+        if letters(kind) in IQR:
             remedy = (
                 "a quartile range fits a median, not a mean; estimate mean and SD from the "
                 "quartiles and enter those, or leave unusable arms out"
@@ -263,36 +249,13 @@ class _Reader:
             control=all(flags) if flags else None,
             n=n,
             mean=mean,
-            sd=_sd(error, error_type, n),
+            sd=sd_of(error, error_type, n),
             error=error,
             error_type=error_type,
             unit=self.cell(row, "outcome_unit"),
             healthy=all(word in TRUE for word in healthy),
             direction=self.direction(row),
         )
-
-
-def _sd(error: float, error_type: str, n: float) -> float:
-    """Return the standard deviation: SD, SEM sqrt(n), or from the half width of a 95% CI."""
-    if error_type == "SEM":
-        return float(sd_from_sem(error, n))
-    return float(sd_from_ci(-error, error, n)) if error_type == "95% CI" else error
-
-
-def _letters(text: str) -> str:
-    return re.sub("[^a-z]", "", text.casefold())
-
-
-def _kind(written: str) -> str:
-    """Return what an error is: "SD", "SEM" or "95% CI"; "" for all else, and for a doubt."""
-    kind, figures = _letters(written), re.findall("[0-9]+", written)
-    if "?" in written:
-        return ""
-    if kind in CI and figures == ["95"]:
-        return "95% CI"
-    if figures:
-        return ""
-    return "SD" if kind in SD else "SEM" if kind in SEM else ""
 
 
 def arms_of(
