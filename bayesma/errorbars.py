@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesma.measures import Arms, arms_of
 from bayesma.schema import ARMS
 from bayesma.table import StudyTable
 
-__all__ = ["suspect_sem", "suspicion"]
+__all__ = ["alarms", "suspect_sem", "suspicion"]
 
 Floats = NDArray[np.float64]
 
@@ -46,14 +47,15 @@ def suspect_sem(table: StudyTable) -> pd.DataFrame:
 
     Three signals: |d| above 3; log odds above 1.5 beside the other studies of the same outcome;
     log odds above 1.5 beside the other comparisons of the same study and outcome. Of true SDs a
-    quarter carries one signal and less than a tenth two (evidence/error_bars.md): a flag says to
+    fifth carries one signal and less than a tenth two (evidence/error_bars.md): a flag says to
     look the paper up, not to correct it.
 
     Parameters
     ----------
     table : StudyTable
-        Rows that carry arms are judged. Columns `outcome` and `outcome_unit`, where there, say
-        which rows are comparable.
+        Rows that carry arms are judged, unless an SD of theirs was computed from an SEM, a CI or
+        a median, or agrees with one (`sd_sources`): those are peers only. Columns `outcome` and
+        `outcome_unit`, where there, say which rows are comparable.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def suspect_sem(table: StudyTable) -> pd.DataFrame:
         missing where there is nothing to compare with), `signals` (sentences) and `verdict`:
         "likely" (two signals), "possible" (one) or "".
     """
-    frame = _judged(table)
+    frame = _with_arms(table)
     d, r, shift = _effect(frame), _spread(frame), _shift(frame)
     groups = _groups(frame)
     others = _log_odds(r, shift, groups, frame["study"].to_numpy(), own=False)
@@ -84,7 +86,7 @@ def suspect_sem(table: StudyTable) -> pd.DataFrame:
     found["verdict"] = pd.Series(
         ["likely" if len(row) > 1 else "possible" if row else "" for row in signals], dtype="str"
     )
-    return found
+    return found[_only_said(frame, table)].reset_index(drop=True)
 
 
 def suspicion(table: StudyTable, confirmed: Container[str] = ()) -> list[str]:
@@ -96,32 +98,52 @@ def suspicion(table: StudyTable, confirmed: Container[str] = ()) -> list[str]:
     confirmed : container of str
         Studies whose errors the reviewer has looked up.
     """
+    found = _in_doubt(table, confirmed)
+    return [*_as_a_whole(found), *_of_rows(found, "likely"), *_of_rows(found, "possible")]
+
+
+def alarms(table: StudyTable, confirmed: Container[str] = ()) -> list[str]:
+    """Return the sentences of `suspicion` but for the one on single signals.
+
+    A fifth of true SDs carries one signal, one in twelve two: most small reviews hold a row of
+    these as well (evidence/error_bars.md), so an alarm is a reason to look a paper up, no more.
+
+    Parameters
+    ----------
+    table : StudyTable
+    confirmed : container of str
+        Studies whose errors the reviewer has looked up.
+    """
+    found = _in_doubt(table, confirmed)
+    return [*_as_a_whole(found), *_of_rows(found, "likely")]
+
+
+def _in_doubt(table: StudyTable, confirmed: Container[str]) -> pd.DataFrame:
     found = suspect_sem(table)
     looked_up = np.asarray([study in confirmed for study in found["study"]], dtype=bool)
-    found["verdict"] = found["verdict"].mask(looked_up, "")
-    sentences = []
+    return found[~looked_up]
+
+
+def _as_a_whole(found: pd.DataFrame) -> list[str]:
     median = found.groupby("study")["d"].median().median()
     studies = found["study"].nunique()
-    if studies >= FEWEST_PEERS and median > LARGE_MEDIAN_D:
-        sentences.append(
-            f"the median study has |d| = {median:.2g}, where two real tables of SDs have 1.5 and "
-            "1.7: many of these SDs may be SEMs"
-        )
-    for verdict, why in (
-        ("likely", "two signals each"),
-        ("possible", "one signal each, as one in four true SDs has"),
-    ):
-        rows = found[found["verdict"] == verdict]
-        if len(rows):
-            sentences.append(
-                f"SDs that {_may(verdict)} SEMs: {len(rows)} of {len(found)} comparisons "
-                f"({why}): {_named(rows)}"
-            )
-    return sentences
+    if studies < FEWEST_PEERS or not median > LARGE_MEDIAN_D:
+        return []
+    return [
+        f"the median study has |d| = {median:.2g}, where two real tables of SDs have 1.5 and "
+        "1.7: many of these SDs may be SEMs"
+    ]
 
 
-def _may(verdict: str) -> str:
-    return "are likely" if verdict == "likely" else "may be"
+def _of_rows(found: pd.DataFrame, verdict: str) -> list[str]:
+    rows = found[found["verdict"] == verdict]
+    may, why = {
+        "likely": ("are likely", "two signals each, as one in twelve true SDs has"),
+        "possible": ("may be", "one signal each, as one in five true SDs has"),
+    }[verdict]
+    if not len(rows):
+        return []
+    return [f"SDs that {may} SEMs: {len(rows)} of {len(found)} comparisons ({why}): {_named(rows)}"]
 
 
 def _named(rows: pd.DataFrame) -> str:
@@ -137,7 +159,13 @@ def _named(rows: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def _judged(table: StudyTable) -> pd.DataFrame:
+def _only_said(frame: pd.DataFrame, table: StudyTable) -> NDArray[np.bool_]:
+    """Return the rows whose SDs, both of them, are SDs only by the word of the table."""
+    borne_out = {row for rows in table.sd_sources.values() for row in rows}
+    return ~frame["row_id"].isin(list(borne_out)).to_numpy(dtype=bool)
+
+
+def _with_arms(table: StudyTable) -> pd.DataFrame:
     """Return the rows whose arms are whole and whose means are not both zero."""
     if not set(ARMS) <= set(table.frame):
         return table.frame.iloc[:0].assign(**dict.fromkeys(ARMS, 0.0))
@@ -146,29 +174,23 @@ def _judged(table: StudyTable) -> pd.DataFrame:
     return table.frame[arms.notna().all(axis=1) & (largest > 0)].reset_index(drop=True)
 
 
-def _arms(frame: pd.DataFrame) -> list[Floats]:
-    return [frame[name].to_numpy(dtype=float) for name in ARMS]
-
-
-def _pooled(frame: pd.DataFrame) -> Floats:
-    _, sd_t, n_t, _, sd_c, n_c = _arms(frame)
-    pooled = ((n_t - 1) * sd_t**2 + (n_c - 1) * sd_c**2) / (n_t + n_c - 2)
-    return np.asarray(np.sqrt(pooled))
+def _arms(frame: pd.DataFrame) -> Arms:
+    return arms_of(*(frame[name] for name in ARMS))
 
 
 def _effect(frame: pd.DataFrame) -> Floats:
-    mean_t, _, _, mean_c, _, _ = _arms(frame)
-    return np.asarray(np.abs(mean_t - mean_c) / _pooled(frame))
+    arms = _arms(frame)
+    return np.asarray(np.abs(arms.mean_treated - arms.mean_control) / np.sqrt(arms.pooled))
 
 
 def _spread(frame: pd.DataFrame) -> Floats:
-    mean_t, _, _, mean_c, _, _ = _arms(frame)
-    return np.asarray(np.log(_pooled(frame) / np.maximum(np.abs(mean_t), np.abs(mean_c))))
+    arms = _arms(frame)
+    largest = np.maximum(np.abs(arms.mean_treated), np.abs(arms.mean_control))
+    return np.asarray(np.log(np.sqrt(arms.pooled) / largest))
 
 
 def _shift(frame: pd.DataFrame) -> Floats:
-    _, _, n_t, _, _, n_c = _arms(frame)
-    return np.asarray(0.5 * np.log(2 / (1 / n_t + 1 / n_c)))
+    return np.asarray(0.5 * np.log(2 / _arms(frame).inverse))
 
 
 def _inflated(frame: pd.DataFrame) -> pd.DataFrame:

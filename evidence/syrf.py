@@ -49,6 +49,7 @@ TRAPS = {
     "other errors that may be SEMs": "may be SEMs",
     "arms entered as experiments": "controls taken from another experiment",
     "a control of another disease model": "controls of another disease model",
+    "healthy animals among the diseased": "without the disease model",
     "controls shared by several arms": "share a control",
     "minutes that are hours": "'TimeInMinute' read in h",
     "an outcome that is worse when greater": "direction of",
@@ -116,7 +117,7 @@ def main() -> None:
         "## What the reviewer decides, and five lines\n\n",
         f"```python\n{DECISIONS}```\n\n```python\n{FIVE_LINES}```\n\n",
         f"{len(table)} comparisons of {table.frame['study'].nunique()} studies. That Wang 2011 has "
-        "SEMs is known from its abstract (error_bars.md).\n\n",
+        "SEMs is inferred from its abstract (error_bars.md).\n\n",
         f"## Each trap, as the notes name it\n\n{named(table.notes)}\n\n",
         "Not seen by the reader: 'FST Latency' is marked greater-is-worse, though a longer "
         "latency to immobility is better. The notes say each outcome's direction so that a "

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 from test_cli import refused, run
-from test_readers_syrf import SALINE, export, pair
+from test_readers_syrf import HEALTHY, HEALTHY_SALINE, SALINE, export, pair
 
 import bayesma as bm
 
@@ -68,9 +68,30 @@ def test_arms_that_cannot_be_compared_may_be_left_out(path):
     assert "note: left out: export.csv, row 4" in run("syrf", path, "--leave-out").stdout
 
 
+def test_healthy_animals_may_be_left_out(path, tmp_path):
+    export({}, SALINE, HEALTHY, HEALTHY_SALINE).to_csv(path, index=False)
+    assert "animals without the disease model: 1 (Baker 2001: healthy drug)" in (
+        run("syrf", path).stdout
+    )
+    result = run("syrf", path, "--leave-out-healthy", "-o", tmp_path / "t.csv")
+    assert result.exit_code == 0
+    assert pd.read_csv(tmp_path / "t.csv")["treated_label"].tolist() == ["drug"]
+
+
+def test_ranges_and_units_reach_the_table(path, tmp_path):
+    options = ("--constant", "duration=24-72", "--ranges", "midpoint", "--units", "duration=h")
+    assert "ranges='midpoint'" in refused("syrf", path, *options[:2])
+    result = run("syrf", path, *options, "-o", tmp_path / "t.csv")
+    assert result.exit_code == 0, result.stderr
+    assert pd.read_csv(tmp_path / "t.csv")["duration"].tolist() == [2]  # days
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [
+        (("--ranges", "mean"), "ranges: 'mean' is unknown"),
+        (("--units", "delay=h"), "the unit of the export's times is time_unit="),
+        (("--constant", "n_control=50"), "'n_control' is given by the export"),
         (("--control", "drug=saline"), "write it as 'STUDY: TREATED=CONTROL'"),
         (("--greater-is-worse", "immobility=perhaps"), "say yes or no"),
         (("--annotator", "anne"), "no annotator 'anne'; did you mean 'ann'"),

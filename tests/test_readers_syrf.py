@@ -9,7 +9,7 @@ import pytest
 
 import bayesma as bm
 from bayesma.readers.syrf.studies import study_names
-from bayesma.readers.syrf.times import header_unit, time_signals
+from bayesma.readers.syrf.times import header_unit, not_minutes, time_signals
 
 ARM = {
     "StudyId": "s1",
@@ -82,7 +82,7 @@ def test_a_treated_arm_is_paired_with_its_control():
     assert row["direction"] == -1
     assert row["delay"] == pytest.approx(1, rel=1e-15)  # 1440 minutes, to the last digit but one
     assert row["species"] == "rat"
-    assert (row["treatment"], row["control_group"]) == ("drug 10", "c0")
+    assert (row["treatment"], row["control_group"]) == ("drug 10", "c0 / o1 / 1440")
     assert (row["outcome"], row["disease_model"]) == ("immobility", "stress")
 
 
@@ -117,7 +117,7 @@ def test_arms_that_share_a_control_keep_its_n():
     source = export({}, {"CohortId": "c2", "CohortLabel": "drug 20"}, SALINE)
     table = bm.read_syrf(source)
     assert table.frame["n_control"].tolist() == [16, 16]
-    assert table.frame["control_group"].tolist() == ["c0", "c0"]
+    assert table.frame["control_group"].tolist() == ["c0 / o1 / 1440"] * 2
     assert has(table.notes, "treated arms that share a control: 2, in 1 groups")
 
 
@@ -195,7 +195,7 @@ def test_an_arm_with_one_treatment_that_is_no_control_is_treated():
     ("changes", "said"),
     [
         ({"OutcomeErrorType": "IQR"}, "'IQR' is neither SD nor SEM; a quartile range"),
-        ({"OutcomeErrorType": "95% CI"}, "'95% CI' is neither SD nor SEM; enter the SD"),
+        ({"OutcomeErrorType": "90% CI"}, "'90% CI' is neither SD nor SEM; enter the SD"),
         ({"OutcomeErrorType": ""}, "has no type; say SD or SEM"),
         ({"OutcomeAverageType": "median"}, "'median' is not a mean"),
         ({"OutcomeError": "0"}, "'0' is not above zero"),
@@ -307,12 +307,12 @@ def test_spaces_and_case_do_not_make_two_labels():
 
 
 def test_answers_that_say_nothing_are_missing_and_counted():
-    source = export({"Blinding": "Unclear"}, SALINE | {"Blinding": "Yes"}, Blinding="")
+    source = export({"Blinding": "Not stated"}, SALINE | {"Blinding": "Yes"}, Blinding="")
     table = bm.read_syrf(source)
     assert table.frame["Blinding"].isna().all()
-    assert has(table.notes, "'Unclear' read as missing: 1 of 2 in 'Blinding'")
+    assert has(table.notes, "'Not stated' read as missing: 1 of 2 in 'Blinding'")
     kept = bm.read_syrf(source, missing=())
-    assert kept.frame["Blinding"].tolist() == ["Unclear"]
+    assert kept.frame["Blinding"].tolist() == ["Not stated"]
 
 
 def test_questions_become_columns_where_told():
@@ -466,7 +466,11 @@ def test_the_paired_table_is_read_back_as_it_was(tmp_path):
     ("content", "said"),
     [
         (b"\xff\xfe\x00", "is not a CSV file in UTF-8"),
-        (b"", "holds no rows"),
+        # Read as any table of text is, so with its messages.
+        (b"", "the file is empty"),
+        (b"StudyId,Title\n", "holds no rows"),
+        (b"StudyId;Title\n1;a\n", "is separated by semicolons, not commas"),
+        (b"PK\x03\x04 a workbook", "is a workbook or an archive, not a CSV file"),
         (b'a,b\n"open,1\n', "cannot be read as CSV"),
         (b"a,b\n1,2,3\n", "row 2: has 3 cells under 2 headers"),
         (b"StudyId,StudyId\n1,2\n", "column 'StudyId': stands more than once"),
@@ -491,6 +495,262 @@ def test_questions_that_stand_twice_are_numbered(tmp_path):
     table = bm.read_syrf(path)
     assert table.frame[["Dose?", "Dose? (2)"]].to_numpy().tolist() == [["a", "b"]]
     assert has(table.notes, "questions that stand more than once, numbered: 'Dose?'")
+
+
+# -- what the table says of itself ---------------------------------------------------------------
+
+
+def test_the_tables_own_notes_are_kept():
+    """Doses converted, units unknown, words read as missing."""
+    treatments = {"drug 10": {"dose": "10 g/kg", "route": "Unclear"}}
+    notes = bm.read_syrf(pair(), treatments=treatments).notes
+    assert has(notes, "dose: converted to the canonical unit of its kind: 1 of 1 rows")
+    assert has(notes, "route: 1 of 1 cells missing, 1 of them 'Unclear'")
+
+
+def test_errors_entered_as_sems_are_not_suspected_of_it():
+    # d = 20 / (0.5 sqrt(12)) would be large by any threshold
+    source = pair(OutcomeErrorType="SEM", OutcomeError="0.5")
+    table = bm.read_syrf(source)
+    assert not has(table.notes, "SEMs:")
+    assert table.sd_sources == {
+        "sd_treated": {"0": "sem_treated"},
+        "sd_control": {"0": "sem_control"},
+    }
+    assert table.frame[["sem_treated", "sem_control"]].to_numpy().tolist() == [[0.5, 0.5]]
+
+
+def test_one_signal_is_a_note_and_no_warning():
+    notes = bm.read_syrf(pair(OutcomeError="5")).notes  # d = 4; a warning would be an error here
+    assert has(notes, "SDs that may be SEMs: 1 of 1 comparisons (one signal each")
+
+
+def test_a_table_written_and_read_again_still_knows_its_sems(tmp_path):
+    table = bm.read_syrf(pair(OutcomeErrorType="SEM", OutcomeError="0.5"))
+    table.frame.to_csv(tmp_path / "t.csv", index=False)
+    assert bm.read_table(tmp_path / "t.csv").sd_sources == table.sd_sources
+
+
+# -- times, units, words -------------------------------------------------------------------------
+
+
+def test_times_are_compared_as_numbers():
+    table = bm.read_syrf(export({}, SALINE | {"TimeInMinutes": "1440.0"}))
+    assert len(table) == 1
+    twice = export({}, {"TimeInMinutes": "1.44e3"}, SALINE)
+    assert "has this outcome and time in row 0 already" in messages(twice)[0]
+
+
+def test_arms_in_different_units_are_not_compared():
+    [line] = messages(export({}, SALINE | {"OutcomeUnit": "min"}))
+    assert line == (
+        "DataFrame, row 0, column 'OutcomeUnit': 's' is not the unit of its control 'saline' "
+        "('min'); correct one of them, or convert the numbers"
+    )
+    left = export({"CohortId": "c2", "OutcomeUnit": "min"}, {}, SALINE)
+    assert len(bm.read_syrf(left, unusable="leave out")) == 1
+
+
+def test_a_unit_missing_from_one_arm_is_told():
+    table = bm.read_syrf(export({}, SALINE | {"OutcomeUnit": ""}))
+    assert has(table.notes, "comparisons where only one arm has a unit: 1 (row 0)")
+
+
+def test_the_smaller_number_of_a_range_of_animals_is_taken_and_told():
+    table = bm.read_syrf(pair(NumberOfAnimals="6-8"))
+    assert table.frame[["n_treated", "n_control"]].to_numpy().tolist() == [[6, 16]]
+    assert has(table.notes, "NumberOfAnimals, the smallest number of a range taken: 1 of 2 arms")
+
+
+def test_a_time_that_nobody_knows_is_missing():
+    table = bm.read_syrf(pair(TimeInMinutes="Unclear"))
+    assert table.frame["delay"].isna().all()
+    assert has(table.notes, "TimeInMinutes, 'Unclear' read as missing: 2 of 2 arms")
+
+
+def test_a_number_that_nobody_knows_is_a_fault():
+    [line] = messages(export({"OutcomeError": "NR"}, SALINE))
+    assert "row 0, column 'OutcomeError': 'NR' is missing; fill it in" in line
+
+
+def test_a_95_percent_interval_becomes_sd():
+    table = bm.read_syrf(pair(OutcomeErrorType="95% CI", OutcomeError="5"))
+    # half width h = t(0.975, n - 1) SD / sqrt(n); the quantiles as printed in tables: t(8) =
+    # 2.306, t(15) = 2.131, hence three decimals.
+    assert table.frame["sd_treated"].tolist() == pytest.approx([5 * 3 / 2.306], rel=5e-4)
+    assert table.frame["sd_control"].tolist() == pytest.approx([5 * 4 / 2.131], rel=5e-4)
+    assert table.frame[["ci_low_treated", "ci_high_treated"]].to_numpy().tolist() == [[75, 85]]
+    assert has(table.notes, "95% CI, read as the half width of an interval, converted to SD")
+    assert set(table.sd_sources) == {"sd_treated", "sd_control"}
+    told = bm.read_syrf(
+        pair(OutcomeErrorType="CI", OutcomeError="5"), error_type={"Baker 2001": "95% CI"}
+    )
+    assert told.frame["sd_treated"].tolist() == table.frame["sd_treated"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("written", "sd"),
+    [
+        ("S.D.", 5),
+        ("s.d.", 5),
+        ("Standard Deviation", 5),
+        ("Standard error of mean", 15),
+        ("s.e.m.", 15),
+        ("S.E.", 15),
+        ("Std. error", 15),
+    ],
+)
+def test_error_types_are_known_however_they_are_written(written, sd):
+    table = bm.read_syrf(pair(OutcomeErrorType=written, OutcomeError="5"))
+    assert table.frame["sd_treated"].tolist() == [sd]
+
+
+@pytest.mark.parametrize("written", ["SD?", "SD or SEM", "CI", "90% CI", "99% confidence interval"])
+def test_error_types_in_doubt_are_refused(written):
+    lines = messages(pair(OutcomeErrorType=written))
+    assert "is neither SD nor SEM" in lines[0]
+
+
+def test_a_1_is_true_in_every_column():
+    assert not has(bm.read_syrf(pair(Reconciled="1")).notes, "nobody reconciled")
+
+
+def test_a_judgement_of_bias_is_no_missing_answer():
+    source = pair(**{"Allocation concealed?": "Unclear", "Species": "Unclear", "Strain": "NR"})
+    table = bm.read_syrf(source)
+    assert table.frame["Allocation concealed?"].tolist() == ["Unclear"]
+    assert "species" not in table.frame or table.frame["species"].isna().all()
+    assert has(table.notes, "species: 1 of 1 cells missing, 1 of them 'Unclear'")
+    assert has(table.notes, "'NR' read as missing: 2 of 2 in 'Strain'")
+
+
+# -- animals without the disease -----------------------------------------------------------------
+
+HEALTHY = {"CohortId": "c8", "CohortLabel": "healthy drug", "DiseaseModelId(s)": "m0"}
+HEALTHY |= {"DiseaseModelLabel(s)": "sham", "IsDiseaseModelControl": "TRUE"}
+HEALTHY_SALINE = SALINE | HEALTHY | {"CohortId": "c9", "CohortLabel": "healthy saline"}
+
+
+def test_comparisons_in_healthy_animals_are_told_and_may_be_left_out():
+    source = export({}, SALINE, HEALTHY, HEALTHY_SALINE)
+    table = bm.read_syrf(source)
+    assert has(
+        table.notes,
+        "comparisons in animals without the disease model: 1 (Baker 2001: healthy drug); "
+        "healthy='leave out' leaves them out",
+    )
+    assert len(table) == 2
+    without = bm.read_syrf(source, healthy="leave out")
+    assert without.frame["treated_label"].tolist() == ["drug"]
+    assert has(without.notes, "left out, animals without the disease model: 1 (Baker 2001: h")
+    alone = export(HEALTHY, HEALTHY_SALINE)
+    assert "no comparison is left" in messages(alone, healthy="leave out")[0]
+
+
+# -- one control, several measurements -----------------------------------------------------------
+
+
+def test_a_control_measured_twice_is_two_controls():
+    latency = {"OutcomeId": "o2", "OutcomeLabel": "latency", "GreaterIsWorse": "FALSE"}
+    later = {"TimeInMinutes": "2880"}
+    changes = ({}, latency, later)
+    source = export(*changes, *(SALINE | change for change in changes))
+    table = bm.read_syrf(source)
+    assert table.frame["control_group"].tolist() == [
+        "c0 / o1 / 1440",
+        "c0 / o2 / 1440",
+        "c0 / o1 / 2880",
+    ]
+
+
+# -- what two sources say ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"constants": {"n_control": 50}}, "constants: 'n_control' is given by the export"),
+        ({"constants": {"delay": 50}}, "constants: 'delay' is given by the export"),
+        ({"treatments": {"drug 10": {"delay": 2}}}, "treatments: 'delay' is given by the export"),
+        (
+            {"treatments": {"drug 10": {"drug": "K"}}, "constants": {"drug": "X"}},
+            "treatments: 'drug' is given by constants",
+        ),
+        (
+            {
+                "treatments": {"drug 10": {"delay_reference": "start"}},
+                "delay_reference": "last dose",
+            },
+            "delay_reference is given by treatments, too; give it once",
+        ),
+        (
+            {"constants": {"delay_reference": "start"}, "delay_reference": "last dose"},
+            "delay_reference is given by constants, too; give it once",
+        ),
+        ({"units": {"delay": "h"}}, "units: the unit of the export's times is time_unit="),
+        ({"units": {"delai": "h"}}, "units: 'delai' is no duration"),
+        ({"ranges": "mean"}, "ranges: 'mean' is unknown"),
+        ({"healthy": "drop"}, "healthy = 'drop'; known: keep, leave out"),
+    ],
+    ids=str,
+)
+def test_what_is_given_twice_or_unknown_is_refused(options, said):
+    with pytest.raises(bm.SpecError, match=said):
+        bm.read_syrf(pair(), **options)
+
+
+def test_what_the_export_leaves_blank_may_be_given():
+    source = pair(TimeInMinutes="", OutcomeUnit="")
+    table = bm.read_syrf(source, constants={"delay": 2, "outcome_unit": "s"})
+    assert table.frame[["delay", "outcome_unit"]].to_numpy().tolist() == [[2, "s"]]
+
+
+def test_ranges_and_units_reach_the_table():
+    treatments = {"drug 10": {"dose": "10-20 mg/kg", "duration": "48"}}
+    assert "ranges='midpoint'" in messages(pair(), treatments=treatments)[0]
+    table = bm.read_syrf(pair(), treatments=treatments, ranges="midpoint", units={"duration": "h"})
+    assert table.frame[["dose", "duration"]].to_numpy().tolist() == [[15, 2]]
+    assert has(table.notes, "dose: the middle of a range taken: 1 of 1 rows")
+
+
+# -- arms that are not used ----------------------------------------------------------------------
+
+
+def test_faults_of_arms_that_are_not_used_are_notes():
+    bare = {"CohortId": "c6", "CohortLabel": "naive", "IsTreatmentControl": "", "OutcomeError": ""}
+    idle = SALINE | {"CohortId": "c5", "DiseaseModelId(s)": "m5", "OutcomeErrorType": "IQR"}
+    table = bm.read_syrf(export({}, SALINE, bare, idle))
+    assert len(table) == 1
+    notes = has(table.notes, "in an arm that is not compared: DataFrame, row")
+    assert len(notes) == 2
+    assert "row 2, column 'OutcomeError': is missing" in notes[0]
+    assert "row 3, column 'OutcomeErrorType': 'IQR' is neither SD nor SEM" in notes[1]
+
+
+@pytest.mark.parametrize("change", [{"IsTreatmentControl": "perhaps"}, {"TimeInMinutes": "x"}])
+def test_a_cell_that_decides_what_is_compared_stays_a_fault(change):
+    lines = messages(export({}, SALINE, {"CohortId": "c6"} | change))
+    assert f"row 2, column '{next(iter(change))}'" in lines[0]
+
+
+# -- hours told from minutes ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("times", "doubted"),
+    [
+        ([24.0], False),  # one fact: that a test at 24 min is short is in the number itself
+        ([24.0, 24, 30], False),
+        ([24.0, 48], True),  # two whole days
+        ([0.5], True),  # SyRF asks for whole minutes
+        ([90.5, 20000], True),
+        ([24.0, 48, 1440], False),
+        ([30.0, 60, 120], False),
+    ],
+    ids=str,
+)
+def test_one_fact_is_no_two_signals(times, doubted):
+    assert not_minutes(times, "min") is doubted
 
 
 # -- the real export -----------------------------------------------------------------------------
@@ -553,6 +813,8 @@ def test_the_real_export_is_read_end_to_end(real):
         "treated arms that share a control: 13, in 5 groups",
         "'TimeInMinute' read in h, as told; as minutes, 9 of 26 would be under a minute",
         "Wang 2011: 17 (d 3.2, 1.0 if SEM)",
+        # Rows 11, 37 and 41: their own IsDiseaseModelControl is True.
+        "animals without the disease model: 3 (Reus 2015: Non-deprived/FST/S-Ket; Baptista 2015: C",
     ],
 )
 def test_each_trap_of_the_real_export_is_named(real, trap):

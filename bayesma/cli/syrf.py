@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -16,6 +16,9 @@ from bayesma.cli.notes import print_notes
 from bayesma.cli.parsing import pairs
 from bayesma.cli.printing import print_counts
 from bayesma.errors import QueryError, SuspectDataWarning
+
+if TYPE_CHECKING:
+    from bayesma.units import Ranges
 
 __all__ = ["syrf"]
 
@@ -63,6 +66,16 @@ def syrf(
     leave_out: Annotated[
         bool, typer.Option("--leave-out", help="Leave out arms that cannot be compared.")
     ] = False,
+    leave_out_healthy: Annotated[
+        bool,
+        typer.Option("--leave-out-healthy", help="Leave out animals without the disease model."),
+    ] = False,
+    units: Annotated[
+        list[str] | None, typer.Option(help="Unit of bare numbers in a duration: duration=h.")
+    ] = None,
+    ranges: Annotated[
+        str, typer.Option(help="Durations and doses such as '1-2 h': refuse, or midpoint.")
+    ] = "refuse",
 ) -> None:
     """Pair the arms of a SyRF export, and say all that was done to it."""
     from bayesma.readers import read_syrf
@@ -82,6 +95,9 @@ def syrf(
             constants=pairs(constant, "--constant"),
             columns=pairs(columns, "--columns"),
             unusable="leave out" if leave_out else "refuse",
+            healthy="leave out" if leave_out_healthy else "keep",
+            units=pairs(units, "--units"),
+            ranges=cast("Ranges", ranges),
         )
     write_csv(out, table.frame)
     OUT.print(

@@ -29,6 +29,8 @@ class Checker:
         Position and canonical column of the cells with a fault.
     notes : list of str
         What was converted or read as missing, with counts.
+    sd_sources : dict
+        SD column to position to what its SD was computed from, or agrees with.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Checker:
         self.found = [*self.ragged.items()]
         self.bad_cells: set[tuple[int, str]] = set()
         self.notes: list[str] = []
+        self.sd_sources: dict[str, dict[int, str]] = {}
 
     def fault(self, row: int | None, name: str | None, problem: str, remedy: str) -> None:
         """Note a fault of a cell, a column (no row) or the table (neither)."""

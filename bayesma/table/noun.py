@@ -27,6 +27,9 @@ class StudyTable:
         Row names as the source numbers them.
     notes : tuple of str
         What was converted, read as missing or left out on the way here, with counts.
+    sd_sources : mapping of str to mapping
+        "sd_treated" and "sd_control" to row id to what bears the SD out: the SEM, the CI or the
+        median it was computed from or agrees with. Rows not in it have only the word of the table.
     """
 
     frame: pd.DataFrame
@@ -34,6 +37,7 @@ class StudyTable:
     names: Mapping[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    sd_sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def told(self) -> tuple[str, ...]:

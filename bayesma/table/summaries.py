@@ -20,6 +20,7 @@ INSTEAD = "the SEM, the 95% CI of the mean, or the median with quartiles or rang
 LEAST_FOR_QUARTILES = 4
 # SDs given in two ways may be rounded, and no more.
 DISAGREE = 0.1
+CI = "the 95% CI of the mean (Student's t)"
 
 Row = Mapping[str, Any]
 
@@ -71,8 +72,12 @@ def _fill_side(check: Checker, cells: Cells, side: str, known: Iterable[str]) ->
         elif row.get("n") is not None:
             for name, value, source in _estimates(row):
                 cells[f"{name}_{side}"][i] = value
+                if name == "sd":
+                    check.sd_sources.setdefault(f"sd_{side}", {})[i] = source.format(side)
                 done[f"{name}_{side} from {source.format(side)}"] += 1
             done[f"sd_{side}: {_APART}"] += _disagree(row)
+            if agreeing := _agreeing(row):
+                check.sd_sources.setdefault(f"sd_{side}", {})[i] = agreeing.format(side)
     for text, rows in done.items():
         check.note(text, rows)
 
@@ -136,7 +141,7 @@ def _estimates(row: Row) -> list[tuple[str, float, str]]:
             found.append(("sd", float(sd_from_sem(row["sem"], n)), "sem_{}"))
         elif {"ci_low", "ci_high"} <= has:
             sd = float(sd_from_ci(row["ci_low"], row["ci_high"], n))
-            found.append(("sd", sd, "the 95% CI of the mean (Student's t)"))
+            found.append(("sd", sd, CI))
         elif usable:
             formula = "Wan 2014" if len(spreads) == 1 else "Shi 2020"
             found.append(("sd", float(sd_from_quantiles(given)), f"{source} ({formula})"))
@@ -144,10 +149,26 @@ def _estimates(row: Row) -> list[tuple[str, float, str]]:
 
 
 def _disagree(row: Row) -> bool:
-    has, n = _present(row), row["n"]
-    sds = [row["sd"]] if "sd" in has else []
+    sds = [sd for _, sd in _sds(row)]
+    return any(abs(other - sds[0]) > DISAGREE * sds[0] for other in sds[1:])
+
+
+def _agreeing(row: Row) -> str:
+    """Return what bears out an SD that is given: an SEM or a CI that gives the same; or ""."""
+    (first, sd), *others = [*_sds(row), ("", np.nan)]
+    if first != "sd_{}":
+        return ""
+    return next((name for name, other in others if abs(other - sd) <= DISAGREE * sd), "")
+
+
+def _sds(row: Row) -> list[tuple[str, float]]:
+    """Return each SD that a row gives or implies, with its source."""
+    has, n, found = _present(row), row["n"], []
+    if "sd" in has:
+        found.append(("sd_{}", row["sd"]))
     if "sem" in has:
-        sds.append(float(sd_from_sem(row["sem"], n)))
+        found.append(("sem_{}", float(sd_from_sem(row["sem"], n))))
     if {"ci_low", "ci_high"} <= has:
-        sds.append(float(sd_from_ci(row["ci_low"], row["ci_high"], n)))
-    return any(abs(other / sds[0] - 1) > DISAGREE for other in sds[1:])
+        sd = float(sd_from_ci(row["ci_low"], row["ci_high"], n))
+        found.append((CI, sd))
+    return found

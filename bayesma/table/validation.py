@@ -86,7 +86,8 @@ def validated(
         raise TableError(source, faults)
     everything = {"row_id": names} | {name: cells[name] for name in COLUMNS if name in cells} | own
     frame = pd.DataFrame({name: as_column(name, list(v)) for name, v in everything.items()})
-    return StudyTable(frame, source, dict(check.names), tuple(rows), tuple(check.notes))
+    told = {sd: {names[i]: why for i, why in at.items()} for sd, at in check.sd_sources.items()}
+    return StudyTable(frame, source, dict(check.names), tuple(rows), tuple(check.notes), told)
 
 
 def _reading(units: Mapping[str, str], ranges: Ranges) -> Reading:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bayesma.readers.syrf.arms import Arm
 from bayesma.readers.syrf.export import Export
 from bayesma.readers.syrf.pairs import Pair
 
-__all__ = ["account"]
+__all__ = ["account", "named"]
 
 
 def account(export: Export, arms: Sequence[Arm], pairs: Sequence[Pair]) -> list[str]:
@@ -26,6 +26,7 @@ def account(export: Export, arms: Sequence[Arm], pairs: Sequence[Pair]) -> list[
     across = sum(t.experiment_id != c.experiment_id for t, c in pairs)
     if across:
         notes.append(f"controls taken from another experiment of the study: {across}")
+    notes += _of_animals(pairs) + _of_units(export, pairs)
     models = sum(t.models != c.models for t, c in pairs)
     if models:
         notes.append(f"controls of another disease model, as told: {models}")
@@ -42,6 +43,33 @@ def account(export: Export, arms: Sequence[Arm], pairs: Sequence[Pair]) -> list[
         notes.append(f"treated cohorts with several outcomes or times: {several}")
     notes += _not_compared(arms, pairs)
     return notes
+
+
+def _of_animals(pairs: Sequence[Pair]) -> list[str]:
+    healthy = named(t for t, _ in pairs if t.healthy)
+    if not healthy:
+        return []
+    return [
+        "comparisons in animals without the disease model: "
+        f"{sum(t.healthy for t, _ in pairs)} ({healthy}); healthy='leave out' leaves them out"
+    ]
+
+
+def _of_units(export: Export, pairs: Sequence[Pair]) -> list[str]:
+    rows = [f"row {export.rows[t.row]}" for t, c in pairs if bool(t.unit) != bool(c.unit)]
+    if not rows:
+        return []
+    return [f"comparisons where only one arm has a unit: {len(rows)} ({', '.join(rows)})"]
+
+
+def named(arms: Iterable[Arm]) -> str:
+    """Return studies with their cohorts, for a note."""
+    by_study: dict[str, list[str]] = {}
+    for arm in arms:
+        by_study.setdefault(arm.study, []).append(arm.cohort)
+    return "; ".join(
+        f"{study}: {', '.join(dict.fromkeys(cohorts))}" for study, cohorts in by_study.items()
+    )
 
 
 def _not_compared(arms: Sequence[Arm], pairs: Sequence[Pair]) -> list[str]:

@@ -7,16 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bayesma.arms import sd_from_sem
-from bayesma.cells import listed, number_remedy, plain_number
+from bayesma.cells import listed, not_known, number_remedy, plain_number, smallest_of
 from bayesma.errors import Fault
+from bayesma.readers.syrf.errortypes import IQR, error_kind, letters, sd_of
 from bayesma.readers.syrf.export import Export
 from bayesma.units import DAYS_PER_UNIT
 
-__all__ = ["Arm", "Words", "arms_of"]
+__all__ = ["TRUE", "Arm", "Words", "arms_of"]
 
-SD = ("sd", "standard deviation", "std", "stdev", "std dev")
-SEM = ("sem", "se", "s.e.m.", "standard error", "standard error of the mean")
+FEWEST = 2  # animals with a standard deviation
+# Cells that decide which arms are compared: a fault of theirs may hide a comparison.
+DECISIVE = ("treatment_control", "time")
 TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
@@ -42,6 +43,14 @@ class Arm:
         Whether all its treatments are controls; None where it has none.
     n, mean, sd : float
         Animals, mean, and standard deviation, from the SEM where that was given.
+    error : float
+        As entered.
+    error_type : str
+        "SD", "SEM", "95% CI", or "" where it has a fault.
+    unit : str
+        Unit of the outcome; "" where it is not said.
+    healthy : bool
+        Whether it is a control of the disease model: animals without the disease.
     direction : int
         1 where more is better, -1 where more is worse.
     """
@@ -61,7 +70,16 @@ class Arm:
     n: float
     mean: float
     sd: float
+    error: float
+    error_type: str
+    unit: str
+    healthy: bool
     direction: int
+
+    @property
+    def moment(self) -> float | str | None:
+        """The time to compare by: a number where it is one, since 1440 is 1440.0."""
+        return self.time if self.delay is not None and math.isnan(self.delay) else self.delay
 
 
 @dataclass(frozen=True)
@@ -88,7 +106,8 @@ class _Reader:
 
     def __init__(self, export: Export, names: Mapping[str, str], words: Words) -> None:
         self.export, self.names, self.words = export, names, words
-        self.faults: list[tuple[int, Fault]] = []
+        self.decisive: list[tuple[int, Fault]] = []
+        self.others: list[tuple[int, Fault]] = []
         self.converted: Counter[str] = Counter()
 
     def cell(self, row: int, key: str) -> str:
@@ -97,12 +116,13 @@ class _Reader:
 
     def fault(self, row: int, key: str, problem: str, remedy: str) -> None:
         """Note a fault of a cell."""
-        self.faults.append((row, self.export.fault(row, key, problem, remedy)))
+        faults = self.decisive if key in DECISIVE else self.others
+        faults.append((row, self.export.fault(row, key, problem, remedy)))
 
     def number(self, row: int, key: str, ok: Callable[[float], bool], need: str) -> float:
         """Return a number, or NaN with a fault."""
         text = self.cell(row, key)
-        if not text:
+        if not text or not_known(text):
             self.fault(row, key, "is missing", "fill it in, or leave unusable arms out")
             return math.nan
         try:
@@ -115,6 +135,16 @@ class _Reader:
             return math.nan
         return value
 
+    def animals(self, row: int) -> float:
+        """Return the number of animals, of a range the smaller one."""
+        smallest = smallest_of(self.cell(row, "n"))
+        if smallest is not None and smallest >= FEWEST:
+            told = f"{self.export.names['n']}, the smallest number of a range taken"
+            self.converted[told] += 1
+            return float(smallest)
+        need = f"a whole number from {FEWEST} up"
+        return self.number(row, "n", lambda v: v >= FEWEST and v == int(v), need)
+
     def truth(self, row: int, key: str) -> list[bool]:
         """Return the TRUE and FALSE of a cell, one for each treatment or model."""
         found = []
@@ -126,31 +156,37 @@ class _Reader:
                 self.fault(row, key, "is neither TRUE nor FALSE", "correct it")
         return found
 
-    def sd(self, row: int, n: float, study: str) -> float:
-        """Return the standard deviation: SD, or SEM sqrt(n)."""
-        error = self.number(row, "error", lambda value: value > 0, "above zero")
+    def error_type(self, row: int, study: str) -> str:
+        """Return "SD", "SEM" or "95% CI"; "" with a fault where it is none of them."""
         told = self.words.error_type.get(study)
-        kind = (told or self.cell(row, "error_type")).casefold()
+        written = told or self.cell(row, "error_type")
         if told:
             self.converted[f"{study}: errors read as {told}, as told"] += 1
-        if kind in SEM:
+        kind = error_kind(written)
+        if kind == "SEM":
             self.converted["SEM converted to SD (SEM x sqrt(n))"] += 1
-            return float(sd_from_sem(error, n))
-        if kind not in SD:
-            self._refuse_error_type(row, kind)
-            return math.nan
-        return error
+        elif kind == "95% CI":
+            self.converted[
+                "95% CI, read as the half width of an interval, converted to SD "
+                "(half width / t(0.975, n - 1) x sqrt(n))"
+            ] += 1
+        elif not kind:
+            self._refuse_error_type(row, written.casefold())
+        return kind
 
     def _refuse_error_type(self, row: int, kind: str) -> None:
         problem = "has no type" if not kind else "is neither SD nor SEM"
         remedy = "say SD or SEM: an error of unknown type has no weight"
-        if kind == "iqr":
+        if letters(kind) in IQR:
             remedy = (
                 "a quartile range fits a median, not a mean; estimate mean and SD from the "
                 "quartiles and enter those, or leave unusable arms out"
             )
         elif "ci" in kind or "confidence" in kind:
-            remedy = "enter the SD: half width / t(0.975, n - 1) x sqrt(n)"
+            remedy = (
+                "enter the SD, or, if it is the half width of a 95% interval, write its type as "
+                "'95% CI'"
+            )
         self.fault(row, "error_type", problem, remedy)
 
     def check_mean(self, row: int) -> None:
@@ -174,8 +210,13 @@ class _Reader:
         return -1 if worse[0] else 1
 
     def delay(self, row: int) -> float | None:
-        """Return the time in days; None where the cell is blank."""
-        if not self.cell(row, "time"):
+        """Return the time in days; None where nobody knows it."""
+        written = self.cell(row, "time")
+        if not written:
+            return None
+        if not_known(written):
+            told = f"{self.export.names['time']}, '{written}' read as missing"
+            self.converted[told] += 1
             return None
         unit = self.words.time_unit
         need = f"a time in {unit} from 0 up: what is measured before treatment has no delay"
@@ -187,7 +228,11 @@ class _Reader:
         study = self.names[study_id]
         flags = self.truth(row, "treatment_control")
         self.check_mean(row)
-        n = self.number(row, "n", lambda v: v >= 2 and v == int(v), "a whole number from 2 up")
+        n = self.animals(row)
+        mean = self.number(row, "mean", lambda _: True, "finite")
+        healthy = [word.strip().casefold() for word in self.cell(row, "model_control").split(";")]
+        error = self.number(row, "error", lambda value: value > 0, "above zero")
+        error_type = self.error_type(row, study)
         models = self.cell(row, "model_id") or self.cell(row, "model")
         return Arm(
             row=row,
@@ -203,16 +248,23 @@ class _Reader:
             delay=self.delay(row),
             control=all(flags) if flags else None,
             n=n,
-            mean=self.number(row, "mean", lambda _: True, "finite"),
-            sd=self.sd(row, n, study),
+            mean=mean,
+            sd=sd_of(error, error_type, n),
+            error=error,
+            error_type=error_type,
+            unit=self.cell(row, "outcome_unit"),
+            healthy=all(word in TRUE for word in healthy),
             direction=self.direction(row),
         )
 
 
 def arms_of(
     export: Export, names: Mapping[str, str], rows: Sequence[int], words: Words
-) -> tuple[list[Arm], list[tuple[int, Fault]], list[str]]:
-    """Return rows as arms, the faults of their cells by row, and notes.
+) -> tuple[list[Arm], list[tuple[int, Fault]], list[tuple[int, Fault]], list[str]]:
+    """Return rows as arms, faults by row, and notes.
+
+    Of the faults, those that bear on what is compared come first; the others cost only the
+    comparisons of their own arm.
 
     Parameters
     ----------
@@ -226,9 +278,10 @@ def arms_of(
     """
     reader = _Reader(export, names, words)
     arms = [reader.arm(row) for row in rows]
-    faults = reader.faults + _contradictions(export, arms) + _repeats(export, arms)
+    decisive = reader.decisive + _repeats(export, arms)
+    others = reader.others + _contradictions(export, arms)
     notes = [f"{what}: {count} of {len(rows)} arms" for what, count in reader.converted.items()]
-    return arms, faults, notes
+    return arms, decisive, others, notes
 
 
 def _contradictions(export: Export, arms: Sequence[Arm]) -> list[tuple[int, Fault]]:
@@ -252,7 +305,7 @@ def _contradictions(export: Export, arms: Sequence[Arm]) -> list[tuple[int, Faul
 def _repeats(export: Export, arms: Sequence[Arm]) -> list[tuple[int, Fault]]:
     """Return a fault for every arm that stands twice in one annotation."""
     faults = []
-    first: dict[tuple[str, ...], int] = {}
+    first: dict[tuple[str | float | None, ...], int] = {}
     for arm in arms:
         key = (
             arm.study_id,
@@ -260,7 +313,7 @@ def _repeats(export: Export, arms: Sequence[Arm]) -> list[tuple[int, Fault]]:
             arm.experiment_id,
             arm.cohort_id,
             arm.outcome_key,
-            arm.time,
+            arm.moment,
         )
         if key in first:
             problem = f"has this outcome and time in row {export.rows[first[key]]} already"

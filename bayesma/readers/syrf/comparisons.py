@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from bayesma.readers.syrf.arms import Arm
 from bayesma.readers.syrf.export import Export
 from bayesma.readers.syrf.pairs import Pair
 
@@ -22,6 +23,14 @@ def comparisons(export: Export, pairs: Sequence[Pair]) -> dict[str, list[Any]]:
             return [""] * len(pairs)
         return [str(export.frame[key].loc[pair[side].row]) for pair in pairs]
 
+    def summary(name: str, kind: str, get: Callable[[Arm], float]) -> dict[str, list[Any]]:
+        """Return what was entered in place of an SD: that it was is then never in doubt."""
+        sides = zip(("treated", "control"), zip(*pairs, strict=True), strict=True)
+        return {
+            f"{name}_{side}": [get(arm) if arm.error_type == kind else "" for arm in same]
+            for side, same in sides
+        }
+
     mean_treated, mean_control = arms(lambda arm: arm.mean)
     sd_treated, sd_control = arms(lambda arm: arm.sd)
     n_treated, n_control = arms(lambda arm: arm.n)
@@ -35,6 +44,9 @@ def comparisons(export: Export, pairs: Sequence[Pair]) -> dict[str, list[Any]]:
         "mean_control": mean_control,
         "sd_control": sd_control,
         "n_control": n_control,
+        **summary("sem", "SEM", lambda arm: arm.error),
+        **summary("ci_low", "95% CI", lambda arm: arm.mean - arm.error),
+        **summary("ci_high", "95% CI", lambda arm: arm.mean + arm.error),
         "direction": [t.direction for t, _ in pairs],
         "delay": [t.delay for t, _ in pairs],
         "outcome": cells("outcome", 0),
@@ -45,7 +57,7 @@ def comparisons(export: Export, pairs: Sequence[Pair]) -> dict[str, list[Any]]:
         "disease_model_control": [c.lower() for c in cells("model_control", 0)],
         "treated_label": [t.cohort for t, _ in pairs],
         "control_label": [c.cohort for _, c in pairs],
-        "control_group": [c.cohort_id for _, c in pairs],
+        "control_group": [_measured(c) for _, c in pairs],
         "control_row": [f"row {export.rows[c.row]}" for _, c in pairs],
         "annotator": [t.annotator for t, _ in pairs],
         "study_id": [t.study_id for t, _ in pairs],
@@ -54,6 +66,13 @@ def comparisons(export: Export, pairs: Sequence[Pair]) -> dict[str, list[Any]]:
         "doi": cells("doi", 0),
     }
     return {name: values for name, values in found.items() if any(v != "" for v in values)}
+
+
+def _measured(control: Arm) -> str:
+    """Return a label of what was measured: a cohort has other numbers at each outcome and time."""
+    return " / ".join(
+        part for part in (control.cohort_id, control.outcome_key, control.time) if part
+    )
 
 
 def _experiments(export: Export, pairs: Sequence[Pair]) -> list[str]:

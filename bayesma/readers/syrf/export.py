@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import pandas as pd
 
 from bayesma.cells import as_text, is_missing, listed
 from bayesma.errors import Fault, TableError, nearest
+from bayesma.readers.separated import read_separated
 from bayesma.readers.syrf.headers import HEADERS, LABELS, plain, question_headers
 
 __all__ = ["Export", "read_export"]
@@ -76,7 +75,8 @@ def read_export(source: str | Path | pd.DataFrame, missing: Iterable[str]) -> Ex
         rows = tuple(str(label) for label in source.index)
     else:
         name = Path(source).name
-        headers, body, rows = _records(Path(source))
+        raw_cells, rows = _of_file(Path(source))
+        headers, body = list(raw_cells.columns), raw_cells.to_numpy().tolist()
     notes: list[str] = []
     raw = pd.DataFrame(body, columns=pd.Index(_distinct(headers, name, notes)), dtype=object)
     names = _recognised(list(raw.columns), name, notes)
@@ -94,38 +94,14 @@ def _cell(value: object) -> str:
     return "" if is_missing(value) else as_text(value) if not isinstance(value, str) else value
 
 
-def _records(path: Path) -> tuple[list[str], list[list[str]], tuple[str, ...]]:
-    """Return headers, cells, and row numbers as a spreadsheet counts."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        fault = Fault(f"cannot be read ({reason})", "check the path")
-        raise TableError(str(path), [fault]) from error
-    except UnicodeDecodeError as error:
-        fault = Fault("is not a CSV file in UTF-8", "give the file as SyRF exported it")
-        raise TableError(path.name, [fault]) from error
-    try:
-        lines = list(enumerate(csv.reader(io.StringIO(text, newline=""), strict=True), 1))
-    except csv.Error as error:
-        fault = Fault(f"cannot be read as CSV ({error})", "give the file as SyRF exported it")
-        raise TableError(path.name, [fault]) from error
-    records = [(number, cells) for number, cells in lines if any(cell.strip() for cell in cells)]
-    if len(records) < 2:
+def _of_file(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the cells of a file, and its rows' numbers as a spreadsheet counts."""
+    raw = read_separated(path, ",")
+    if raw.faulty:
+        raise TableError(path.name, raw.faulty.values())
+    if not raw.rows:
         raise TableError(path.name, [Fault("holds no rows", "check the export")])
-    headers = [header.strip() for header in records[0][1]]
-    ragged = [
-        Fault(
-            f"has {len(cells)} cells under {len(headers)} headers",
-            "export it again, or quote cells that hold commas",
-            row=str(number),
-        )
-        for number, cells in records[1:]
-        if len(cells) != len(headers)
-    ]
-    if ragged:
-        raise TableError(path.name, ragged)
-    return headers, [c for _, c in records[1:]], tuple(str(number) for number, _ in records[1:])
+    return raw.cells, tuple(raw.rows)
 
 
 def _distinct(headers: Sequence[str], source: str, notes: list[str]) -> list[str]:

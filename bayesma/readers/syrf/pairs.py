@@ -20,6 +20,8 @@ def paired(
 ) -> tuple[list[Pair], list[tuple[int, Fault]]]:
     """Return each treated arm with its control, and a fault for each that has not exactly one.
 
+    Arms in different units are a fault as well.
+
     A control shares study, annotator, experiment, outcome, time and disease model with its
     treated arm, and all its treatments are controls.
 
@@ -51,10 +53,19 @@ def paired(
             problem, remedy = _complaint(export, arm, arms, found, across_experiments)
         if len(found) == 1:
             pairs.append((arm, found[0]))
+            faults += _of_units(export, arm, found[0])
         else:
             key = "cohort_label" if "cohort_label" in export.names else "cohort_id"
             faults.append((arm.row, export.fault(arm.row, key, problem, remedy)))
     return pairs, faults
+
+
+def _of_units(export: Export, arm: Arm, control: Arm) -> list[tuple[int, Fault]]:
+    if not arm.unit or not control.unit or arm.unit == control.unit:
+        return []
+    problem = f"is not the unit of its control {listed([control.cohort])} ('{control.unit}')"
+    remedy = "correct one of them, or convert the numbers"
+    return [(arm.row, export.fault(arm.row, "outcome_unit", problem, remedy))]
 
 
 def _same_measurement(arm: Arm, arms: Sequence[Arm]) -> list[Arm]:
@@ -66,7 +77,7 @@ def _same_measurement(arm: Arm, arms: Sequence[Arm]) -> list[Arm]:
         and other.study_id == arm.study_id
         and other.annotator == arm.annotator
         and other.outcome_key == arm.outcome_key
-        and other.time == arm.time
+        and other.moment == arm.moment
     ]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from bayesma.cells import listed
 from bayesma.errors import Fault, SpecError, did_you_mean
+from bayesma.readers.syrf.arms import TRUE
 from bayesma.readers.syrf.export import Export
 
 __all__ = ["Annotator", "chosen_rows", "study_names"]
@@ -113,7 +114,7 @@ def _check_annotators(annotator: Annotator, known: list[str]) -> None:
 def _is_reconciled(cells: pd.DataFrame) -> pd.Series[bool]:
     if "reconciled" not in cells:
         return pd.Series(False, index=cells.index)
-    return cells["reconciled"].str.casefold().isin(["true", "yes"])
+    return cells["reconciled"].str.casefold().isin(TRUE)
 
 
 def _reconciled_rows(cells: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bayesma.units import DAYS_PER_UNIT
 
-__all__ = ["header_unit", "time_signals"]
+__all__ = ["header_unit", "not_minutes", "time_signals"]
 
 # As minutes, a day or more should stand somewhere in a review of effects that last.
 MINUTES_OF_A_DAY = 1440
@@ -58,6 +58,28 @@ def time_signals(times: Sequence[float], unit: str) -> list[str]:
     if values.max() < MINUTES_OF_A_DAY:
         found.append(f"the longest, {values.max():g}, would be {values.max() / 60:.3g} h")
     return found
+
+
+def not_minutes(times: Sequence[float], unit: str) -> bool:
+    """Return whether times are to be doubted: a fraction, or several whole days and no long time.
+
+    A single 24 gives two signals, that it is a day in hours and that it is short in minutes, but
+    these are one fact.
+
+    Parameters
+    ----------
+    times : sequence of float
+        As written, missing ones left out.
+    unit : str
+        The unit they are read by.
+    """
+    if not len(times) or DAYS_PER_UNIT[unit] != DAYS_PER_UNIT["min"]:
+        return False
+    values = np.unique(np.round(np.asarray(times, dtype=float), 6))
+    if (values != np.round(values)).any():
+        return True
+    days = np.isin(values, WHOLE_DAYS_IN_HOURS)
+    return bool(days.sum() > 1 and values.max() < MINUTES_OF_A_DAY)
 
 
 def _shown(values: np.ndarray) -> str:

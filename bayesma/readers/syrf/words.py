@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bayesma.cells import listed
@@ -10,7 +10,7 @@ from bayesma.errors import SpecError, did_you_mean
 from bayesma.readers.syrf.export import Export
 from bayesma.schema import COLUMNS
 
-__all__ = ["covariates", "treatment_columns"]
+__all__ = ["check_apart", "covariates", "treatment_columns"]
 
 
 def treatment_columns(
@@ -34,6 +34,28 @@ def treatment_columns(
     if without:
         said.append(f"treatments that the mapping does not describe: {listed(without)}")
     return {name: [treatments.get(label, {}).get(name) for label in labels] for name in names}
+
+
+def check_apart(raw: Mapping[str, Sequence[Any]], given: Mapping[str, Iterable[str]]) -> None:
+    """Check that no column is given by the export and an argument, or by two arguments.
+
+    Raises
+    ------
+    SpecError
+        For the first that is.
+    """
+    taken = {
+        name: "the export"
+        for name, cells in raw.items()
+        if any(cell is not None and cell != "" for cell in cells)
+    }
+    for argument, names in given.items():
+        for name in dict.fromkeys(names):
+            if name in taken and argument == name:
+                raise SpecError(f"{name} is given by {taken[name]}, too; give it once")
+            if name in taken:
+                raise SpecError(f"{argument}: '{name}' is given by {taken[name]} already")
+            taken[name] = argument
 
 
 def covariates(
