@@ -40,8 +40,9 @@ class Effects:
     frame : pandas.DataFrame
         The table's columns with `y` and `v` filled in; one row per effect.
     measure, variance : str
-        As metafor names them ("SMD", "LS"). Effects are treated minus control, NMD's control
-        minus treated; `direction` and given effects may turn them.
+        As metafor names them ("SMD", "LS"). Effects are treated minus control, turned where
+        `direction` is -1; NMD is control minus treated, turned where `direction` is 1 and the row
+        has no sham. Given effects keep their sign.
     covariance : Blocks
         Sampling covariance.
     members : pandas.DataFrame or None
@@ -98,7 +99,8 @@ def effect_sizes(
     """Return the effect and sampling variance of every row.
 
     A row that carries `y` keeps it, sign included, with `v`, or `se`, or the 95% interval as its
-    spread; a row of arm summaries is computed, and flipped where its `direction` is -1.
+    spread; a row of arm summaries is computed, and flipped where its `direction` is -1, so that a
+    benefit is positive.
 
     Parameters
     ----------
@@ -107,8 +109,9 @@ def effect_sizes(
     measure : {"SMD", "SMDH", "MD", "NMD", "ROM"}
         Treated minus control in standard deviations (SMD: Hedges g, pooled SD; SMDH: root mean
         square of both SDs), in the outcome's units (MD) or as log ratio (ROM). NMD is *control
-        minus treated*, in percent of control minus `mean_sham` (0 where the table has none);
-        a `direction` of -1 flips that as well.
+        minus treated*, in percent of control minus `mean_sham`. With a sham it is positive for
+        a benefit whichever way the outcome runs, and `direction` is not applied; without one (0)
+        it counts a reduction as positive, and an increase where `direction` is 1.
         `bayesma.measures` has the formulas and their sources.
     variance : str, optional
         metafor's name: LS, LS2, UB or AV for SMD; LS, LS2 or LS3 for SMDH; LS or HO for MD; LS
