@@ -20,7 +20,7 @@ def faults(frame, **options):
 
 
 def test_a_table_with_nothing_to_convert_has_no_notes():
-    table = read_table(arms(delay=["1 d", None, 3], dose=[1, 2, None], dose_unit=["mg/kg"] * 3))
+    table = read_table(arms(delay=["1 d", None, "3 d"], dose=[1, 2, None], dose_unit=["mg/kg"] * 3))
     assert table.notes == ()
 
 
@@ -28,7 +28,9 @@ def test_a_table_with_nothing_to_convert_has_no_notes():
 
 
 def test_words_for_not_known_are_missing_and_counted():
-    frame = arms(5, delay=["Unclear", None, "Unclear", "NR", 1], sex=["?", "male", "f", "f", "f"])
+    frame = arms(
+        5, delay=["Unclear", None, "Unclear", "NR", "1 d"], sex=["?", "male", "f", "f", "f"]
+    )
     table = read_table(frame)
     assert table.frame["delay"].isna().tolist() == [True, True, True, True, False]
     assert table.frame["sex"].isna().tolist() == [True, False, False, False, False]
@@ -86,6 +88,35 @@ def test_directions_are_numbers_or_words_that_say_what_is_better():
 # -- delays --------------------------------------------------------------------------------------
 
 
+def test_bare_numbers_beside_units_are_one_fault_of_the_column():
+    found = faults(arms(5, delay=[None, 24, "24 h", 48, "2 d"]))
+    assert found == [
+        "DataFrame, column 'delay': mixes cells that name their unit with bare numbers (2, the "
+        "first '24' in row 1); write every cell's unit, or give units={'delay': 'h'} "
+        "(--units delay=h)"
+    ]
+    table = read_table(arms(4, delay=[24, "24 h", 48, "2 d"]), units={"delay": "h"})
+    assert table.frame["delay"].tolist() == [1, 1, 2, 2]
+    assert table.notes == ()
+
+
+def test_bare_numbers_are_days_and_that_is_told():
+    table = read_table(arms(delay=[0, "1.5", None], duration=["1-2", 3, 7]), ranges="midpoint")
+    assert table.frame["delay"].tolist()[:2] == [0, 1.5]
+    assert table.notes == (
+        "duration: bare numbers read as days: 3 of 3 rows",
+        "duration: the middle of a range taken: 1 of 3 rows",
+        "delay: bare numbers read as days: 1 of 3 rows",
+    )
+    assert read_table(arms(delay=[1, 2, 3]), units={"delay": "d"}).notes == ()
+
+
+def test_nothing_needs_no_unit():
+    table = read_table(arms(delay=[0, "0", "24 h"], duration=[timedelta(days=1), 0, 0.0]))
+    assert table.frame["delay"].tolist() == [0, 0, 1]
+    assert table.notes == ()
+
+
 def test_a_delay_that_names_its_reference_fills_it_in():
     delays = ["7 days after last dose", "24 h after the end of infusion", "1 h"]
     frame = read_table(arms(delay=delays)).frame
@@ -98,19 +129,19 @@ def test_a_delay_that_names_its_reference_fills_it_in():
 
 
 def test_a_delay_that_contradicts_its_reference_is_refused():
-    frame = arms(delay=["7 d after last dose", 1, 1], delay_reference=["start", None, None])
+    frame = arms(delay=["7 d after last dose", "1 d", "1 d"], delay_reference=["start", None, None])
     (found,) = faults(frame)
     assert "row 0, column 'delay': '7 d after last dose' counts from 'last dose', but del" in found
     assert "delay_reference is 'start'; correct one of them" in found
 
 
 def test_a_length_of_treatment_counts_from_nothing():
-    (found,) = faults(arms(duration=["7 d after last dose", 1, 1]))
+    (found,) = faults(arms(duration=["7 d after last dose", "1 d", "1 d"]))
     assert "column 'duration': '7 d after last dose' counts from 'last dose', but is a" in found
 
 
 def test_ranges_are_refused_or_their_middles_counted():
-    frame = arms(delay=["1-3 d", "2 d", None], duration=[1, "2 to 4 d", 1])
+    frame = arms(delay=["1-3 d", "2 d", None], duration=["1 d", "2 to 4 d", "1 d"])
     lines = faults(frame)
     assert len(lines) == 2
     assert all("is a range; write one number, or ask for ranges='midpoint'" in x for x in lines)
@@ -126,7 +157,7 @@ def test_ranges_are_refused_or_their_middles_counted():
 
 
 def test_exact_spans_of_time_are_durations():
-    frame = arms(delay=pd.to_timedelta(["36h", None, "24h"]), duration=[timedelta(2), 1, None])
+    frame = arms(delay=pd.to_timedelta(["36h", None, "24h"]), duration=[timedelta(2), "1 d", None])
     table = read_table(frame)
     assert table.frame["delay"].tolist()[::2] == [1.5, 1]
     assert table.frame["duration"].tolist()[:2] == [2, 1]

@@ -74,11 +74,14 @@ class Delay:
         What it counts from ("last dose", "end of infusion", "start"), where the text says so.
     midpoint : bool
         Whether `days` is the middle of a range.
+    bare : bool
+        Whether the text names no unit.
     """
 
     days: float
     reference: str | None = None
     midpoint: bool = False
+    bare: bool = False
 
 
 def duration(text: str | float | timedelta, unit: str = "d", ranges: Ranges = "refuse") -> float:
@@ -137,9 +140,10 @@ def delay(text: str | float | timedelta, unit: str = "d", ranges: Ranges = "refu
     body, reference = _without_reference(text)
     bare = unit if reference is None else ""
     ends = _RANGE.fullmatch(body)
-    if ends is None or _ONE.fullmatch(body):  # "1e-2 h" is a number
-        return Delay(_exact(text, body, bare), reference)
-    return Delay(_middle(text, ends, bare, ranges), reference, midpoint=True)
+    one = _ONE.fullmatch(body)
+    if ends is None or one is not None:  # "1e-2 h" is a number
+        return Delay(_exact(text, body, bare), reference, bare=one is not None and not one[2])
+    return Delay(_middle(text, ends, bare, ranges), reference, midpoint=True, bare=not ends[4])
 
 
 def _without_reference(text: object) -> tuple[str, str | None]:
