@@ -19,6 +19,7 @@ from bayesma.measures import hedges_correction, hedges_g, measure_of
 from bayesma.outcomes import with_outcomes
 from bayesma.readers import read_table
 from bayesma.table import StudyTable, require_outcomes
+from bayesma.units import Ranges
 
 __all__ = [
     "Effects",
@@ -95,6 +96,8 @@ def effect_sizes(
     rho: float = 0.0,
     within: str = "experiment",
     correct: bool = True,
+    units: Mapping[str, str] | None = None,
+    ranges: Ranges | None = None,
 ) -> Effects:
     """Return the effect and sampling variance of every row.
 
@@ -120,7 +123,7 @@ def effect_sizes(
     columns : mapping, optional
         Canonical column name to the frame's own.
     members : StudyTable or pandas.DataFrame, optional
-        The comparisons that pooled rows stand for (column `members`).
+        The comparisons that pooled rows stand for (column `members`). Its notes are told too.
     rho : float
         Sampling correlation of effects that share a cluster.
     within : str
@@ -128,6 +131,8 @@ def effect_sizes(
         without one stands alone.
     correct : bool
         Whether SMD, SMDH and ROM are corrected for small samples.
+    units, ranges : mapping, {"refuse", "midpoint"}, optional
+        How frames are read, as `read_table` takes them; a frame of members too.
 
     Returns
     -------
@@ -138,23 +143,48 @@ def effect_sizes(
     TableError
         With every fault of the table, and every row for which the measure is not defined.
     SpecError
-        If the measure, its variance or the cluster column is unknown, or `members` and the
-        column `members` come without each other.
+        If the measure, its variance or the cluster column is unknown; if `members` and the
+        column `members` come without each other; if `columns`, `units` or `ranges` is given and
+        there is no frame that it is for.
     """
     found, chosen = measure_of(measure, variance)
-    table = read_table(data, columns) if isinstance(data, pd.DataFrame) else data
+    _refuse_unread(data, members, columns, units, ranges)
+    how: Ranges = ranges or "refuse"
+    table = data
+    if isinstance(table, pd.DataFrame):
+        table = read_table(table, columns, units, ranges=how)
+    if isinstance(members, pd.DataFrame):
+        members = read_table(members, units=units, outcomes=False, ranges=how)
     require_outcomes(table)
     frame, told = with_outcomes(table, found, chosen, correct)
-    notes = [*table.notes, *told]
+    compared = _member_frame(table, members)
+    notes = [*table.notes, *told, *(() if members is None else members.told)]
     return Effects(
         frame,
         measure,
         chosen,
         _covariance(frame, rho, within, notes),
-        _member_frame(table, members),
+        compared,
         tuple(notes),
         table.source,
     )
+
+
+def _refuse_unread(
+    data: StudyTable | pd.DataFrame,
+    members: StudyTable | pd.DataFrame | None,
+    columns: Mapping[str, str] | None,
+    units: Mapping[str, str] | None,
+    ranges: Ranges | None,
+) -> None:
+    """Refuse what says how to read a frame where all tables have been read already."""
+    read, all_read = not isinstance(data, pd.DataFrame), not isinstance(members, pd.DataFrame)
+    asked = {"columns": (columns, read), "units": (units, read and all_read)}
+    asked["ranges"] = (ranges, read and all_read)
+    idle = [name for name, (value, useless) in asked.items() if value and useless]
+    if idle:
+        given = " and ".join(f"{name}=" for name in idle)
+        raise SpecError(f"{given} is for a DataFrame; give it to read_table, which read this table")
 
 
 def _covariance(frame: pd.DataFrame, rho: float, within: str, notes: list[str]) -> Blocks:
@@ -183,9 +213,7 @@ def _clusters(frame: pd.DataFrame, within: str) -> list[str]:
     ]
 
 
-def _member_frame(
-    table: StudyTable, members: StudyTable | pd.DataFrame | None
-) -> pd.DataFrame | None:
+def _member_frame(table: StudyTable, members: StudyTable | None) -> pd.DataFrame | None:
     """Return the comparisons the pooled rows name, or one error for all that are not there."""
     if "members" not in table.frame or table.frame["members"].isna().all():
         if members is not None:
@@ -193,8 +221,6 @@ def _member_frame(
         return None
     if members is None:
         raise SpecError("pooled rows need members=: the table of comparisons they stand for")
-    if isinstance(members, pd.DataFrame):
-        members = read_table(members, outcomes=False)
     known = members.frame.set_index("row_id")
     cells = table.frame["members"]
     listed = {i: split_members(cell) for i, cell in enumerate(cells) if not pd.isna(cell)}
