@@ -10,6 +10,7 @@ from bayesma.cells import (
     Percent,
     as_text,
     is_missing,
+    label_reason,
     not_known,
     odd_cell,
     own_column,
@@ -52,6 +53,30 @@ def test_a_label_that_was_made_a_number_by_blanks_is_read_as_written():
 def test_a_column_is_numbers_only_if_every_cell_is():
     assert own_column(["1", "", "2.5"]) == [1.0, None, 2.5]
     assert own_column(["1", "low", None]) == ["1", "low", None]
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (["01", "1", "2"], "'01' may be a label"),
+        (["1000", None, "1e3"], "'1e3' may be a label"),
+        (["1.1", "1.10", "1.2"], "'1.1' and '1.10' would be one number"),
+    ],
+)
+def test_labels_that_look_like_numbers_stay_apart(cells, reason):
+    assert own_column(cells) == cells
+    assert label_reason(cells) == reason
+
+
+@pytest.mark.parametrize("cells", [["0", "0.5", "-0.5", "0"], ["1e-05", "1e+16", "1.5e-07"]])
+def test_numbers_as_they_are_printed_are_no_labels(cells):
+    assert own_column(cells) == [float(cell) for cell in cells]
+    assert label_reason(cells) == ""
+
+
+def test_a_column_with_words_needs_no_reason_to_be_text():
+    assert own_column(["01", "low"]) == ["01", "low"]
+    assert label_reason(["01", "low"]) == ""
 
 
 @pytest.mark.parametrize("cell", ["Unclear", " unknown ", "not reported", "NR", "n.r.", "?"])

@@ -46,6 +46,16 @@ def test_in_a_column_of_the_reviewers_own_unclear_is_a_judgement():
     assert table.notes == ()
 
 
+def test_own_columns_tell_what_they_read_as_missing_and_keep_as_text():
+    table = read_table(arms(anaesthesia=["None", "ketamine", None], cage=["01", "1", "2"]))
+    assert table.frame["anaesthesia"].isna().tolist() == [True, False, True]
+    assert table.frame["cage"].tolist() == ["01", "1", "2"]
+    assert table.notes == (
+        "anaesthesia: 2 of 3 cells missing, 1 of them 'None'",
+        "cage: kept as text, for '01' may be a label",
+    )
+
+
 def test_what_is_required_must_be_known():
     (found,) = faults(arms(study=["Unclear", "b", "c"]))
     assert "row 0, column 'study': 'Unclear' is missing; fill it in" in found
