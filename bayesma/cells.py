@@ -146,7 +146,7 @@ def range_fault(spec: Column, number: float) -> tuple[str, str]:
     if spec.levels and number not in {float(level) for level in spec.levels}:
         return "is not one of its levels", f"use {listed(spec.levels)}"
     if spec.kind == "count" and number != int(number):
-        return "is not a whole number", "write how many"
+        return "is not a whole number", f"write how many {spec.doc}"
     if number < spec.low or (spec.open_low and number == spec.low):
         bound = f"above {spec.low:g}" if spec.open_low else f"at least {spec.low:g}"
         return "is too small", f"{spec.doc} must be {bound}"

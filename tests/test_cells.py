@@ -15,6 +15,7 @@ from bayesma.cells import (
     odd_cell,
     own_column,
     plain_number,
+    range_fault,
     smallest_of,
 )
 from bayesma.schema import COLUMNS
@@ -126,3 +127,9 @@ def test_cells_that_are_not_what_was_typed(cell, problem):
 
 def test_an_exact_span_of_time_is_a_duration():
     assert odd_cell(COLUMNS["delay"], timedelta(1)) == ("", "")
+
+
+def test_a_share_of_a_control_group_is_told_to_be_the_whole():
+    problem, remedy = range_fault(COLUMNS["n_control"], 7.5)
+    assert problem == "is not a whole number"
+    assert remedy == "write how many animals in the control arm, not split over comparisons"

@@ -102,8 +102,7 @@ def test_bare_numbers_beside_units_are_one_fault_of_the_column():
     found = faults(arms(5, delay=[None, 24, "24 h", 48, "2 d"]))
     assert found == [
         "DataFrame, column 'delay': mixes cells that name their unit with bare numbers (2, the "
-        "first '24' in row 1); write every cell's unit, or give units={'delay': 'h'} "
-        "(--units delay=h)"
+        "first '24' in row 1); write every cell's unit, or give units={'delay': 'h'}"
     ]
     table = read_table(arms(4, delay=[24, "24 h", 48, "2 d"]), units={"delay": "h"})
     assert table.frame["delay"].tolist() == [1, 1, 2, 2]
@@ -346,6 +345,64 @@ def test_quartiles_of_three_animals_are_refused():
         q3_treated=[6] * 4,
     )
     assert "'4' is a quartile of 3 values; give mean and sd, or the SEM" in faults(frame)[0]
+
+
+def test_a_range_serves_where_quartiles_are_of_too_few():
+    five = {"median": 5, "q1": 4, "q3": 7, "min": 1, "max": 12}
+    columns = {f"{name}_treated": [x] * 4 for name, x in five.items()}
+    frame = without("mean_treated", "sd_treated", n_treated=[3] * 4, **columns)
+    table = read_table(frame)
+    expected = mean_sd_from_quantiles(5, 3, low=1, high=12)
+    assert table.frame[["mean_treated", "sd_treated"]].to_numpy()[0].tolist() == [*expected]
+    assert "sd_treated from median_treated with range (Wan 2014): 4 of 4 rows" in table.notes
+    # Quartiles that are not used may be one number.
+    assert len(read_table(frame.assign(q1_treated=5, q3_treated=5))) == 4
+
+
+def test_a_row_that_brings_its_effect_needs_no_spread():
+    frame = without(
+        "mean_treated",
+        "sd_treated",
+        n_treated=[3, 8, 8, 8],
+        median_treated=[5] * 4,
+        q1_treated=[4, 5, 4, 4],
+        q3_treated=[6, 5, 6, 6],
+        y=[1.0, 1.0, None, None],
+        v=[0.5, 0.5, None, None],
+    )
+    table = read_table(frame)
+    assert table.frame["sd_treated"].isna().tolist() == [True, True, False, False]
+    frame["y"] = None
+    assert len(faults(frame)) == 2
+
+
+def test_a_median_far_off_its_middle_is_told():
+    median, q1, q3 = [5, 5, 17, 5], [3, 3, 2, 4], [20, 7, 18, 7]
+    frame = without(
+        "mean_treated", "sd_treated", median_treated=median, q1_treated=q1, q3_treated=q3
+    )
+    (*_, note) = read_table(frame).notes
+    assert note == (
+        "median_treated over 4 times as far from one end of its quartiles or range as from the "
+        "other, though the formulas are for normal data: 2 of 4 rows"
+    )
+    ends = frame.rename(columns={"q1_treated": "min_treated", "q3_treated": "max_treated"})
+    assert read_table(ends).notes[-1] == note
+    given = read_table(frame.assign(mean_treated=5, sd_treated=2))  # nothing is computed from them
+    assert given.notes == ()
+
+
+def test_a_mean_far_off_the_centre_of_its_interval_is_told():
+    frame = without(
+        "sd_treated",
+        mean_treated=[5.0, 5.0, 5.0, 4.3],
+        ci_low_treated=[4.0, 4.9, 4.1, 4.0],
+        ci_high_treated=[6.0, 7.0, 6.1, 6.0],
+    )
+    assert read_table(frame).notes[-1] == (
+        "mean_treated off the centre of its 95% CI by over a quarter of its half width, though "
+        "the SD takes it as symmetric: 2 of 4 rows"
+    )
 
 
 def test_a_missing_group_size_is_one_fault_though_the_sd_needs_it():

@@ -46,7 +46,7 @@ def _doubt_bare(check: Checker, name: str, given: list[Delay | None]) -> None:
             f"mixes cells that name their unit with bare numbers ({len(bare)}, the first '{cell}' "
             f"in row {check.rows[bare[0]]})"
         )
-        remedy = f"write every cell's unit, or give units={{'{name}': 'h'}} (--units {name}=h)"
+        remedy = f"write every cell's unit, or give units={{'{name}': 'h'}}"
         check.fault(None, name, problem, remedy)
 
 
