@@ -130,7 +130,8 @@ def effect_sizes(
         The cluster column; used when `rho` > 0. Its labels are read within their study; a row
         without one stands alone.
     correct : bool
-        Whether SMD, SMDH and ROM are corrected for small samples.
+        Whether SMD, SMDH and ROM are corrected for small samples, as in metafor 5.0; its 3.8 leaves
+        ROM uncorrected.
     units, ranges : mapping, {"refuse", "midpoint"}, optional
         How frames are read, as `read_table` takes them; a frame of members too.
 
