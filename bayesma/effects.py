@@ -180,8 +180,11 @@ def _refuse_unread(
 ) -> None:
     """Refuse what says how to read a frame where all tables have been read already."""
     read, all_read = not isinstance(data, pd.DataFrame), not isinstance(members, pd.DataFrame)
-    asked = {"columns": (columns, read), "units": (units, read and all_read)}
-    asked["ranges"] = (ranges, read and all_read)
+    asked: dict[str, tuple[object, bool]] = {
+        "columns": (columns, read),
+        "units": (units, read and all_read),
+        "ranges": (ranges, read and all_read),
+    }
     idle = [name for name, (value, useless) in asked.items() if value and useless]
     if idle:
         given = " and ".join(f"{name}=" for name in idle)

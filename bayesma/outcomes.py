@@ -82,9 +82,9 @@ def _signs(part: pd.DataFrame, measure: Measure) -> Floats:
     """
     direction, sham = _column(part, "direction"), _column(part, "mean_sham")
     if measure.name != "NMD":
-        return direction.fillna(1.0).to_numpy()
+        return np.asarray(direction.fillna(1.0), dtype=float)
     turned = -direction * np.sign(part["mean_control"])
-    return turned.where(sham.isna() & direction.notna(), 1.0).to_numpy()
+    return np.asarray(turned.where(sham.isna() & direction.notna(), 1.0), dtype=float)
 
 
 def _column(part: pd.DataFrame, name: str) -> pd.Series[float]:
