@@ -17,6 +17,8 @@ from bayesma.table import StudyTable
 
 __all__ = ["datasets", "load_dataset", "root"]
 
+# data/README.md: bare numbers in the tidy tables are days.
+UNITS = {"duration": "d", "delay": "d"}
 FOLDER_VARIABLE = "BAYESMA_DATA"
 
 
@@ -109,7 +111,7 @@ def load_dataset(
         )
     entry = card["tables"][table]
     path = _place(name, card, entry["file"], folder)
-    found = read_table(path, outcomes=bool(entry["outcomes"]))
+    found = read_table(path, units=UNITS, outcomes=bool(entry["outcomes"]))
     return replace(found, source=f"{name}/{table}")
 
 

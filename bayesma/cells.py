@@ -19,6 +19,7 @@ __all__ = [
     "as_text",
     "formula_error",
     "is_missing",
+    "label_reason",
     "listed",
     "not_known",
     "number_remedy",
@@ -45,6 +46,8 @@ FORMULA_ERRORS = frozenset(
 _SMALLEST = re.compile(r"([0-9]+)(?:\s*[-\u2013\u2014\u2212]\s*|\s+to\s+)([0-9]+)")
 
 _TRUTH = (bool, np.bool_)
+# "01" and "1e3" are names of cages and lots; floats are printed "1e+16".
+_LABEL = re.compile(r"0[0-9]+|[0-9]+[eE][0-9]+")
 _COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
 
@@ -143,7 +146,7 @@ def range_fault(spec: Column, number: float) -> tuple[str, str]:
     if spec.levels and number not in {float(level) for level in spec.levels}:
         return "is not one of its levels", f"use {listed(spec.levels)}"
     if spec.kind == "count" and number != int(number):
-        return "is not a whole number", "write how many"
+        return "is not a whole number", f"write how many {spec.doc}"
     if number < spec.low or (spec.open_low and number == spec.low):
         bound = f"above {spec.low:g}" if spec.open_low else f"at least {spec.low:g}"
         return "is too small", f"{spec.doc} must be {bound}"
@@ -153,13 +156,38 @@ def range_fault(spec: Column, number: float) -> tuple[str, str]:
 
 
 def own_column(cells: Sequence[Any]) -> list[Any]:
-    """Return a reviewer's own column: numbers if every cell is one, else text."""
+    """Return a reviewer's own column: numbers if every cell is one and no label, else text."""
     present = [None if is_missing(cell) else cell for cell in cells]
-    try:
-        numbers = [None if cell is None else plain_number(cell) for cell in present]
-    except ValueError:
+    numbers = _numbers(present)
+    if numbers is None or label_reason(cells):
         return [None if cell is None else as_text(cell) for cell in present]
     return numbers
+
+
+def _numbers(present: Sequence[Any]) -> list[float | None] | None:
+    try:
+        return [None if cell is None else plain_number(cell) for cell in present]
+    except ValueError:
+        return None
+
+
+def label_reason(cells: Sequence[Any]) -> str:
+    """Return why cells that all are numbers are labels: as numbers they would lose or merge.
+
+    Empty if they are numbers, or some cell is none.
+    """
+    present = [cell for cell in cells if not is_missing(cell)]
+    numbers = _numbers(present)
+    first: dict[float, str] = {}
+    for cell, number in zip(present, numbers or [], strict=bool(numbers)):
+        if not isinstance(cell, str) or number is None:
+            continue
+        text = cell.strip()
+        if _LABEL.fullmatch(text):
+            return f"'{text}' may be a label"
+        if first.setdefault(number, text) != text:
+            return f"'{first[number]}' and '{text}' would be one number"
+    return ""
 
 
 def as_column(name: str, cells: Sequence[Any]) -> pd.Series[Any]:

@@ -19,6 +19,7 @@ from bayesma.measures import hedges_correction, hedges_g, measure_of
 from bayesma.outcomes import with_outcomes
 from bayesma.readers import read_table
 from bayesma.table import StudyTable, require_outcomes
+from bayesma.units import Ranges
 
 __all__ = [
     "Effects",
@@ -40,8 +41,9 @@ class Effects:
     frame : pandas.DataFrame
         The table's columns with `y` and `v` filled in; one row per effect.
     measure, variance : str
-        As metafor names them ("SMD", "LS"). Effects are treated minus control, NMD's control
-        minus treated; `direction` and given effects may turn them.
+        As metafor names them ("SMD", "LS"). Effects are treated minus control, turned where
+        `direction` is -1; NMD is control minus treated, turned where `direction` is 1 and the row
+        has no sham. Given effects keep their sign.
     covariance : Blocks
         Sampling covariance.
     members : pandas.DataFrame or None
@@ -94,11 +96,14 @@ def effect_sizes(
     rho: float = 0.0,
     within: str = "experiment",
     correct: bool = True,
+    units: Mapping[str, str] | None = None,
+    ranges: Ranges | None = None,
 ) -> Effects:
     """Return the effect and sampling variance of every row.
 
     A row that carries `y` keeps it, sign included, with `v`, or `se`, or the 95% interval as its
-    spread; a row of arm summaries is computed, and flipped where its `direction` is -1.
+    spread; a row of arm summaries is computed, and flipped where its `direction` is -1, so that a
+    benefit is positive.
 
     Parameters
     ----------
@@ -107,8 +112,9 @@ def effect_sizes(
     measure : {"SMD", "SMDH", "MD", "NMD", "ROM"}
         Treated minus control in standard deviations (SMD: Hedges g, pooled SD; SMDH: root mean
         square of both SDs), in the outcome's units (MD) or as log ratio (ROM). NMD is *control
-        minus treated*, in percent of control minus `mean_sham` (0 where the table has none);
-        a `direction` of -1 flips that as well.
+        minus treated*, in percent of control minus `mean_sham`. With a sham it is positive for
+        a benefit whichever way the outcome runs, and `direction` is not applied; without one (0)
+        it counts a reduction as positive, and an increase where `direction` is 1.
         `bayesma.measures` has the formulas and their sources.
     variance : str, optional
         metafor's name: LS, LS2, UB or AV for SMD; LS, LS2 or LS3 for SMDH; LS or HO for MD; LS
@@ -117,14 +123,17 @@ def effect_sizes(
     columns : mapping, optional
         Canonical column name to the frame's own.
     members : StudyTable or pandas.DataFrame, optional
-        The comparisons that pooled rows stand for (column `members`).
+        The comparisons that pooled rows stand for (column `members`). Its notes are told too.
     rho : float
         Sampling correlation of effects that share a cluster.
     within : str
         The cluster column; used when `rho` > 0. Its labels are read within their study; a row
         without one stands alone.
     correct : bool
-        Whether SMD, SMDH and ROM are corrected for small samples.
+        Whether SMD, SMDH and ROM are corrected for small samples, as in metafor 5.0; its 3.8 leaves
+        ROM uncorrected.
+    units, ranges : mapping, {"refuse", "midpoint"}, optional
+        How frames are read, as `read_table` takes them; a frame of members too.
 
     Returns
     -------
@@ -135,23 +144,51 @@ def effect_sizes(
     TableError
         With every fault of the table, and every row for which the measure is not defined.
     SpecError
-        If the measure, its variance or the cluster column is unknown, or `members` and the
-        column `members` come without each other.
+        If the measure, its variance or the cluster column is unknown; if `members` and the
+        column `members` come without each other; if `columns`, `units` or `ranges` is given and
+        there is no frame that it is for.
     """
     found, chosen = measure_of(measure, variance)
-    table = read_table(data, columns) if isinstance(data, pd.DataFrame) else data
+    _refuse_unread(data, members, columns, units, ranges)
+    how: Ranges = ranges or "refuse"
+    table = data
+    if isinstance(table, pd.DataFrame):
+        table = read_table(table, columns, units, ranges=how)
+    if isinstance(members, pd.DataFrame):
+        members = read_table(members, units=units, outcomes=False, ranges=how)
     require_outcomes(table)
     frame, told = with_outcomes(table, found, chosen, correct)
-    notes = [*table.notes, *told]
+    compared = _member_frame(table, members)
+    notes = [*table.notes, *told, *(() if members is None else members.told)]
     return Effects(
         frame,
         measure,
         chosen,
         _covariance(frame, rho, within, notes),
-        _member_frame(table, members),
+        compared,
         tuple(notes),
         table.source,
     )
+
+
+def _refuse_unread(
+    data: StudyTable | pd.DataFrame,
+    members: StudyTable | pd.DataFrame | None,
+    columns: Mapping[str, str] | None,
+    units: Mapping[str, str] | None,
+    ranges: Ranges | None,
+) -> None:
+    """Refuse what says how to read a frame where all tables have been read already."""
+    read, all_read = not isinstance(data, pd.DataFrame), not isinstance(members, pd.DataFrame)
+    asked: dict[str, tuple[object, bool]] = {
+        "columns": (columns, read),
+        "units": (units, read and all_read),
+        "ranges": (ranges, read and all_read),
+    }
+    idle = [name for name, (value, useless) in asked.items() if value and useless]
+    if idle:
+        given = " and ".join(f"{name}=" for name in idle)
+        raise SpecError(f"{given} is for a DataFrame; give it to read_table, which read this table")
 
 
 def _covariance(frame: pd.DataFrame, rho: float, within: str, notes: list[str]) -> Blocks:
@@ -180,9 +217,7 @@ def _clusters(frame: pd.DataFrame, within: str) -> list[str]:
     ]
 
 
-def _member_frame(
-    table: StudyTable, members: StudyTable | pd.DataFrame | None
-) -> pd.DataFrame | None:
+def _member_frame(table: StudyTable, members: StudyTable | None) -> pd.DataFrame | None:
     """Return the comparisons the pooled rows name, or one error for all that are not there."""
     if "members" not in table.frame or table.frame["members"].isna().all():
         if members is not None:
@@ -190,8 +225,6 @@ def _member_frame(
         return None
     if members is None:
         raise SpecError("pooled rows need members=: the table of comparisons they stand for")
-    if isinstance(members, pd.DataFrame):
-        members = read_table(members, outcomes=False)
     known = members.frame.set_index("row_id")
     cells = table.frame["members"]
     listed = {i: split_members(cell) for i, cell in enumerate(cells) if not pd.isna(cell)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -63,16 +63,32 @@ def _fill_from_arms(
     correct: bool,
 ) -> None:
     part = frame[~given]
-    sham = part["mean_sham"].fillna(0.0).to_numpy() if "mean_sham" in part else 0.0
+    sham = _column(part, "mean_sham").fillna(0.0).to_numpy()
     arms = arms_of(**{name: part[name] for name in ARMS}, mean_sham=sham)
-    direction = part["direction"].fillna(1.0).to_numpy() if "direction" in part else 1.0
-    y, v = measure(arms, variance, correct, direction)
+    y, v = measure(arms, variance, correct, _signs(part, measure))
     gaps = measure.gaps(arms, variance)
     gaps.append(_rest(measure, variance, y, v, gaps))
     if faults := _faults(gaps, table, np.flatnonzero(~given)):
         raise TableError(table.source, faults)
     frame.loc[~given, "y"] = y
     frame.loc[~given, "v"] = v
+
+
+def _signs(part: pd.DataFrame, measure: Measure) -> Floats:
+    """Return what an effect is multiplied by, so that a benefit is positive where that is known.
+
+    NMD with a sham is positive for a benefit already. Without one it is 100 (m_c - m_t) / m_c: its
+    sign is that of a benefit times -direction sign(m_c).
+    """
+    direction, sham = _column(part, "direction"), _column(part, "mean_sham")
+    if measure.name != "NMD":
+        return np.asarray(direction.fillna(1.0), dtype=float)
+    turned = -direction * np.sign(part["mean_control"])
+    return np.asarray(turned.where(sham.isna() & direction.notna(), 1.0), dtype=float)
+
+
+def _column(part: pd.DataFrame, name: str) -> pd.Series[float]:
+    return part[name] if name in part else pd.Series(np.nan, index=part.index)
 
 
 def _rest(measure: Measure, variance: str, y: Floats, v: Floats, gaps: Sequence[Gap]) -> Gap:
@@ -127,18 +143,7 @@ def _notes_on_given(
 def _notes_on_arms(part: pd.DataFrame, measure: Measure, variance: str, correct: bool) -> list[str]:
     """Return what there is to say of rows computed from arms."""
     notes = [measure.remark] if measure.remark else []
-    if measure.name == "NMD":
-        bare = part["mean_sham"].isna() if "mean_sham" in part else pd.Series(True, part.index)
-        if bare.any():
-            notes.append(f"effects without a mean_sham, read as 0: {_count(bare)}")
-    if "direction" in part:
-        direction = part["direction"]
-        if (direction == -1).any():
-            notes.append(
-                f"effects with their sign flipped (direction -1): {_count(direction == -1)}"
-            )
-        if direction.isna().any():
-            notes.append(f"effects without a direction, read as 1: {_count(direction.isna())}")
+    notes += _notes_on_signs(part) if measure.name != "NMD" else _notes_on_nmd(part)
     if variance in AVERAGED:
         notes.append(f"variance {variance} averages over the {len(part)} rows computed from arms")
         negative = part["mean_control"] < 0
@@ -150,6 +155,43 @@ def _notes_on_arms(part: pd.DataFrame, measure: Measure, variance: str, correct:
     if not correct:
         notes.append(f"effects not corrected for small samples: {len(part)}")
     return notes
+
+
+def _notes_on_signs(part: pd.DataFrame) -> list[str]:
+    if "direction" not in part:
+        return []
+    return _counted(
+        {
+            "effects with their sign flipped (direction -1)": part["direction"] == -1,
+            "effects without a direction, read as 1": part["direction"].isna(),
+        }
+    )
+
+
+def _notes_on_nmd(part: pd.DataFrame) -> list[str]:
+    direction, sham = _column(part, "direction"), _column(part, "mean_sham")
+    better = np.sign(sham - part["mean_control"])
+    return _counted(
+        {
+            "effects without a mean_sham, read as 0": sham.isna(),
+            "NMD turned, so that an increase counts as positive (direction 1, no mean_sham)": (
+                sham.isna() & (direction == 1)
+            ),
+            "no direction, no mean_sham: a reduction counts as positive": (
+                sham.isna() & direction.isna()
+            ),
+            "direction not applied where mean_sham says which way is better": (
+                sham.notna() & direction.notna()
+            ),
+            "direction says that the control is better than the sham, so that NMD counts against "
+            "it": sham.notna() & (better == -direction),
+        }
+    )
+
+
+def _counted(notes: Mapping[str, pd.Series[bool]]) -> list[str]:
+    """Return the notes that hold for any row, each with its count."""
+    return [f"{text}: {_count(where)}" for text, where in notes.items() if where.any()]
 
 
 # -- published effects -------------------------------------------------------------------------

@@ -98,7 +98,7 @@ _ALL = (
         "direction",
         "number",
         "of arms: 1 (higher is better) keeps treated minus control, -1 (lower is better) flips it, "
-        "so that a benefit is positive; y keeps its sign",
+        "so that a benefit is positive; NMD with a mean_sham needs none; y keeps its sign",
         levels=("1", "-1"),
         words=(("higher is better", 1.0), ("lower is better", -1.0)),
     ),

@@ -196,7 +196,9 @@ def simulate_table(
     old = [*ARMS, *EFFECT, "direction"]
     new = OUTCOMES[outcomes](theta, mean, sizes, rng)
     frame = rows.drop(columns=old, errors="ignore").assign(**new)
-    return replace(read_table(frame), source=f"simulated (seed {seed})")
+    return replace(
+        read_table(frame, units={"delay": "d", "duration": "d"}), source=f"simulated (seed {seed})"
+    )
 
 
 def _arms(theta: Floats, _: Floats, sizes: Ints, rng: np.random.Generator) -> dict[str, Any]:

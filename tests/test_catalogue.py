@@ -228,3 +228,8 @@ def test_a_bundled_file_that_is_gone_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(catalogue, "root", lambda room: tmp_path / room)
     with pytest.raises(DataError, match=r"gone/a\.csv is missing; install bayesma again"):
         load_dataset("gone")
+
+
+def test_the_days_of_a_card_need_no_note():
+    for name, table in (("van_velzen_2021", None), ("simulated_decay", None)):
+        assert not [note for note in load_dataset(name, table).notes if "bare" in note]

@@ -10,10 +10,12 @@ from bayesma.cells import (
     Percent,
     as_text,
     is_missing,
+    label_reason,
     not_known,
     odd_cell,
     own_column,
     plain_number,
+    range_fault,
     smallest_of,
 )
 from bayesma.schema import COLUMNS
@@ -52,6 +54,30 @@ def test_a_label_that_was_made_a_number_by_blanks_is_read_as_written():
 def test_a_column_is_numbers_only_if_every_cell_is():
     assert own_column(["1", "", "2.5"]) == [1.0, None, 2.5]
     assert own_column(["1", "low", None]) == ["1", "low", None]
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (["01", "1", "2"], "'01' may be a label"),
+        (["1000", None, "1e3"], "'1e3' may be a label"),
+        (["1.1", "1.10", "1.2"], "'1.1' and '1.10' would be one number"),
+    ],
+)
+def test_labels_that_look_like_numbers_stay_apart(cells, reason):
+    assert own_column(cells) == cells
+    assert label_reason(cells) == reason
+
+
+@pytest.mark.parametrize("cells", [["0", "0.5", "-0.5", "0"], ["1e-05", "1e+16", "1.5e-07"]])
+def test_numbers_as_they_are_printed_are_no_labels(cells):
+    assert own_column(cells) == [float(cell) for cell in cells]
+    assert label_reason(cells) == ""
+
+
+def test_a_column_with_words_needs_no_reason_to_be_text():
+    assert own_column(["01", "low"]) == ["01", "low"]
+    assert label_reason(["01", "low"]) == ""
 
 
 @pytest.mark.parametrize("cell", ["Unclear", " unknown ", "not reported", "NR", "n.r.", "?"])
@@ -101,3 +127,9 @@ def test_cells_that_are_not_what_was_typed(cell, problem):
 
 def test_an_exact_span_of_time_is_a_duration():
     assert odd_cell(COLUMNS["delay"], timedelta(1)) == ("", "")
+
+
+def test_a_share_of_a_control_group_is_told_to_be_the_whole():
+    problem, remedy = range_fault(COLUMNS["n_control"], 7.5)
+    assert problem == "is not a whole number"
+    assert remedy == "write how many animals in the control arm, not split over comparisons"

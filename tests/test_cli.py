@@ -717,6 +717,20 @@ def test_covariates_alone_can_be_checked(tmp_path):
     assert "effects" not in result.stdout
 
 
+def test_check_tells_its_own_options(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("Study name,n_treatd,delay\na,8,1-2 h\n", encoding="utf-8")
+    found = refused("check", path)
+    assert "keep it with --columns n_treatd=n_treatd" in found
+    assert "map yours with --columns study=..." in found
+    assert "ask for --ranges midpoint" in found
+    assert "={" not in found
+    path.write_text("study,y,v,SE (treated),delay\na,1,1,1,24 h\nb,1,1,1,2\n", encoding="utf-8")
+    found = refused("check", path)
+    assert "keep it with --columns 'SE (treated)=SE (treated)'" in found
+    assert "or give --units delay=h" in found
+
+
 def test_pooled_rows_are_checked_with_their_members():
     folder = bm.catalogue.root("data") / "van_velzen_2021"
     assert "pooled rows need members" in refused("check", folder / "pooled.csv")

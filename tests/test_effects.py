@@ -206,7 +206,8 @@ def test_a_standard_error_printed_finer_than_its_interval_is_kept(pooled):
 
 
 def test_the_note_names_what_was_rebuilt(pooled):
-    (note,) = pooled.notes
+    note, *rest = pooled.notes
+    assert all(line.startswith("van_velzen_2021/comparisons: ") for line in rest)
     assert note.startswith("standard errors rebuilt from the finer printed interval: MA1, MA1_rat,")
     assert "MA2_without_fang" not in note
     assert "MA2_72h_without_fang" not in note
@@ -240,6 +241,36 @@ def test_members_may_be_a_frame_and_only_named_ones_are_kept():
     effects = effect_sizes(pooled_row(" c3 ; c1;"), members=comparisons())
     assert effects.members is not None
     assert effects.members.index.tolist() == ["c3", "c1"]
+
+
+def test_what_the_comparisons_tell_is_told():
+    frame = comparisons().assign(route=["NR", "i.p.", "i.p."])
+    told = "DataFrame: route: 1 of 3 cells missing, 1 of them 'NR'"
+    days = "DataFrame: delay: bare numbers read as days: 3 of 3 rows"
+    assert effect_sizes(pooled_row("c1"), members=frame).notes[-2:] == (told, days)
+    read = read_table(frame, units={"delay": "d"}, outcomes=False)
+    assert effect_sizes(pooled_row("c1"), members=read).notes[-1:] == (told,)
+
+
+def test_frames_are_read_with_units_and_ranges():
+    frame = arms(delay=[24, "24 h", "12-36 h"])
+    effects = effect_sizes(frame, units={"delay": "h"}, ranges="midpoint")
+    assert effects.frame["delay"].tolist() == [1, 1, 1]
+    effects = effect_sizes(pooled_row("c1;c2"), members=comparisons(), units={"delay": "wk"})
+    assert effects.members is not None
+    assert effects.members["delay"].tolist() == [7, 14]
+
+
+@pytest.mark.parametrize(
+    ("options", "given"),
+    [
+        ({"columns": {"n_treated": "N"}}, "columns="),
+        ({"units": {"delay": "h"}, "ranges": "midpoint"}, "units= and ranges="),
+    ],
+)
+def test_how_to_read_a_table_that_is_read_is_refused(options, given):
+    with pytest.raises(SpecError, match=f"^{given} is for a DataFrame; give it to read_table"):
+        effect_sizes(read_table(arms()), **options)
 
 
 @pytest.mark.parametrize(

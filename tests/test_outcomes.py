@@ -1,4 +1,7 @@
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import ARMS, arms
 
@@ -23,7 +26,8 @@ def test_a_table_gives_what_the_arrays_give(name, variance):
     assert (effects.measure, effects.variance) == (name, variance)
 
 
-@pytest.mark.parametrize(("name", "variance"), CHOICES)
+# NMD has a sign of its own: see below.
+@pytest.mark.parametrize(("name", "variance"), [pair for pair in CHOICES if pair[0] != "NMD"])
 def test_direction_flips_every_measure(name, variance):
     plain = effect_sizes(arms(), name, variance)
     flipped = effect_sizes(arms(direction=[-1] * 3), name, variance)
@@ -66,6 +70,55 @@ def test_nmd_says_its_sign_and_what_it_took_for_the_sham():
     assert effects.notes[0].startswith("NMD is control minus treated, the opposite of the other")
     assert effects.notes[1] == "effects without a mean_sham, read as 0: 1 of 3"
     assert effect_sizes(arms(), "NMD").notes[1].endswith("read as 0: 3 of 3")
+
+
+def test_nmd_with_a_sham_is_positive_for_a_benefit_whichever_way_the_outcome_runs():
+    # Both bring the animals two thirds of the way back from control to sham.
+    frame = arms(
+        2, mean_treated=[60, 80], mean_control=[100, 40], mean_sham=[40, 100], direction=[-1, 1]
+    )
+    effects = effect_sizes(frame, "NMD")
+    np.testing.assert_allclose(effects.y, 200 / 3, rtol=1e-15)  # one rounding
+    assert "direction not applied where mean_sham says which way is better: 2 of 2" in effects.notes
+    assert not [note for note in effects.notes if "flipped" in note or "turned" in note]
+
+
+def test_nmd_without_a_sham_takes_its_sign_from_the_direction():
+    frame = arms(4, mean_treated=[60.0] * 4, mean_control=[80.0] * 4, direction=[-1, 1, None, -1])
+    frame["mean_sham"] = [None, None, None, 40.0]
+    effects = effect_sizes(frame, "NMD")
+    assert effects.y.tolist() == [25, -25, 25, 50]
+    assert effects.notes[1:] == (
+        "effects without a mean_sham, read as 0: 3 of 4",
+        "NMD turned, so that an increase counts as positive (direction 1, no mean_sham): 1 of 4",
+        "no direction, no mean_sham: a reduction counts as positive: 1 of 4",
+        "direction not applied where mean_sham says which way is better: 1 of 4",
+    )
+
+
+def test_a_sham_on_the_wrong_side_of_the_control_is_told():
+    frame = arms(3, mean_sham=[1.0, 9.0, 1.0], direction=[1, 1, None])  # control: 3
+    notes = effect_sizes(frame, "NMD").notes
+    assert notes[-1] == (
+        "direction says that the control is better than the sham, so that NMD counts against it: "
+        "1 of 3"
+    )
+
+
+@pytest.mark.parametrize("sham", [True, False])
+@pytest.mark.parametrize("direction", [1, -1])
+def test_smd_and_nmd_agree_on_what_a_benefit_is(direction, sham):
+    rng = np.random.default_rng(1)
+    n = 200
+    # Means below 0 too: without a sham, NMD's denominator then has another sign.
+    control = rng.normal(0, 10, n)
+    columns = {"mean_control": control, "mean_treated": rng.normal(0, 10, n)}
+    if sham:  # disease made the outcome worse
+        columns["mean_sham"] = control + direction * rng.uniform(1, 10, n)
+    frame = arms(n, direction=[direction] * n, **columns)
+    signs = np.sign(effect_sizes(frame, "SMD").y)
+    assert (np.sign(effect_sizes(frame, "NMD").y) == signs).all()
+    assert (signs == np.sign(direction * (frame["mean_treated"] - control))).all()
 
 
 def test_rows_that_bring_y_are_not_computed_and_it_is_said():
@@ -163,3 +216,16 @@ def test_a_row_that_spoils_an_average_is_the_only_one_at_fault():
 def test_rows_that_bring_y_need_no_ratio():
     frame = arms(mean_control=[0.0, 3.0, 3.0], y=[0.1, None, None], v=[0.2, None, None])
     assert effect_sizes(frame, "ROM").y[0] == 0.1
+
+
+def test_nmd_of_a_table_without_direction_is_the_published_formula(shared):
+    path = shared / "reference" / "metafor.json"
+    escalc = json.loads(path.read_text(encoding="utf-8"))["escalc"]
+    published = escalc["normand1999"]["input"]
+    columns = ("m1i", "sd1i", "n1i", "m2i", "sd2i", "n2i")
+    frame = pd.DataFrame({n: published[c] for n, c in zip(ARMS, columns, strict=True)})
+    effects = effect_sizes(frame.assign(study=[f"s{i}" for i in frame.index]), "NMD")
+    expected = escalc["nmd_formula_not_metafor"]
+    # The same few operations; the reference prints 15 digits.
+    np.testing.assert_allclose(effects.y, expected["yi"], rtol=1e-13)
+    np.testing.assert_allclose(effects.v, expected["vi"], rtol=1e-13)

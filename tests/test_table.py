@@ -200,6 +200,43 @@ def test_a_misspelt_column_is_one_line_that_suggests_the_right_one(right, wrong)
     assert f"column '{wrong}': is not a known column; did you mean '{right}'?" in found
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "se_treated",
+        "SE treated",
+        "SE (treated)",
+        "s.e.m. treated",
+        "SEM.treated",
+        "stderr_treated",
+        "Std. error treated",
+        "standard error of the mean, treatment",
+        "treated_sem",
+        "sem_treatd",
+    ],
+)
+def test_a_column_of_standard_errors_is_called_one(header):
+    frame = arms().rename(columns={"sd_treated": header})
+    (found,) = faults(frame)
+    assert f"column '{header}': is not a known column; did you mean 'sem_treated'?" in found
+    assert "sd_treated" not in found
+    renamed = read_table(frame, columns={"sem_treated": header})
+    # The frame's 2.0 is a standard error of 8 animals.
+    np.testing.assert_allclose(renamed.frame["sd_treated"], 2 * np.sqrt(8), rtol=1e-15)
+
+
+def test_standard_errors_beside_sds_are_the_reviewers_own_column():
+    assert read_table(arms(se_treated=[0.7] * 3)).frame["se_treated"].tolist() == [0.7] * 3
+
+
+@pytest.mark.parametrize("header", ["sex_treated", "set_control", "separate"])
+def test_what_begins_with_se_is_never_called_an_sd(header):
+    found = faults(arms(**{header: [1.0] * 3}).drop(columns=["sd_treated", "sd_control"]))
+    assert len(found) == 2
+    for name, line in zip(("sd_treated", "sd_control"), found, strict=True):
+        assert f"column '{name}': is missing; add it" in line
+
+
 def test_a_misspelt_optional_column_is_refused_unless_kept_on_purpose():
     frame = arms(delayy=[1, 2, 3])
     (found,) = faults(frame)

@@ -20,7 +20,7 @@ def faults(frame, **options):
 
 
 def test_a_table_with_nothing_to_convert_has_no_notes():
-    table = read_table(arms(delay=["1 d", None, 3], dose=[1, 2, None], dose_unit=["mg/kg"] * 3))
+    table = read_table(arms(delay=["1 d", None, "3 d"], dose=[1, 2, None], dose_unit=["mg/kg"] * 3))
     assert table.notes == ()
 
 
@@ -28,7 +28,9 @@ def test_a_table_with_nothing_to_convert_has_no_notes():
 
 
 def test_words_for_not_known_are_missing_and_counted():
-    frame = arms(5, delay=["Unclear", None, "Unclear", "NR", 1], sex=["?", "male", "f", "f", "f"])
+    frame = arms(
+        5, delay=["Unclear", None, "Unclear", "NR", "1 d"], sex=["?", "male", "f", "f", "f"]
+    )
     table = read_table(frame)
     assert table.frame["delay"].isna().tolist() == [True, True, True, True, False]
     assert table.frame["sex"].isna().tolist() == [True, False, False, False, False]
@@ -42,6 +44,16 @@ def test_in_a_column_of_the_reviewers_own_unclear_is_a_judgement():
     table = read_table(arms(rob=["Unclear", "low", "high"]))
     assert table.frame["rob"].tolist() == ["Unclear", "low", "high"]
     assert table.notes == ()
+
+
+def test_own_columns_tell_what_they_read_as_missing_and_keep_as_text():
+    table = read_table(arms(anaesthesia=["None", "ketamine", None], cage=["01", "1", "2"]))
+    assert table.frame["anaesthesia"].isna().tolist() == [True, False, True]
+    assert table.frame["cage"].tolist() == ["01", "1", "2"]
+    assert table.notes == (
+        "anaesthesia: 2 of 3 cells missing, 1 of them 'None'",
+        "cage: kept as text, for '01' may be a label",
+    )
 
 
 def test_what_is_required_must_be_known():
@@ -86,6 +98,34 @@ def test_directions_are_numbers_or_words_that_say_what_is_better():
 # -- delays --------------------------------------------------------------------------------------
 
 
+def test_bare_numbers_beside_units_are_one_fault_of_the_column():
+    found = faults(arms(5, delay=[None, 24, "24 h", 48, "2 d"]))
+    assert found == [
+        "DataFrame, column 'delay': mixes cells that name their unit with bare numbers (2, the "
+        "first '24' in row 1); write every cell's unit, or give units={'delay': 'h'}"
+    ]
+    table = read_table(arms(4, delay=[24, "24 h", 48, "2 d"]), units={"delay": "h"})
+    assert table.frame["delay"].tolist() == [1, 1, 2, 2]
+    assert table.notes == ()
+
+
+def test_bare_numbers_are_days_and_that_is_told():
+    table = read_table(arms(delay=[0, "1.5", None], duration=["1-2", 3, 7]), ranges="midpoint")
+    assert table.frame["delay"].tolist()[:2] == [0, 1.5]
+    assert table.notes == (
+        "duration: bare numbers read as days: 3 of 3 rows",
+        "duration: the middle of a range taken: 1 of 3 rows",
+        "delay: bare numbers read as days: 1 of 3 rows",
+    )
+    assert read_table(arms(delay=[1, 2, 3]), units={"delay": "d"}).notes == ()
+
+
+def test_nothing_needs_no_unit():
+    table = read_table(arms(delay=[0, "0", "24 h"], duration=[timedelta(days=1), 0, 0.0]))
+    assert table.frame["delay"].tolist() == [0, 0, 1]
+    assert table.notes == ()
+
+
 def test_a_delay_that_names_its_reference_fills_it_in():
     delays = ["7 days after last dose", "24 h after the end of infusion", "1 h"]
     frame = read_table(arms(delay=delays)).frame
@@ -98,19 +138,19 @@ def test_a_delay_that_names_its_reference_fills_it_in():
 
 
 def test_a_delay_that_contradicts_its_reference_is_refused():
-    frame = arms(delay=["7 d after last dose", 1, 1], delay_reference=["start", None, None])
+    frame = arms(delay=["7 d after last dose", "1 d", "1 d"], delay_reference=["start", None, None])
     (found,) = faults(frame)
     assert "row 0, column 'delay': '7 d after last dose' counts from 'last dose', but del" in found
     assert "delay_reference is 'start'; correct one of them" in found
 
 
 def test_a_length_of_treatment_counts_from_nothing():
-    (found,) = faults(arms(duration=["7 d after last dose", 1, 1]))
+    (found,) = faults(arms(duration=["7 d after last dose", "1 d", "1 d"]))
     assert "column 'duration': '7 d after last dose' counts from 'last dose', but is a" in found
 
 
 def test_ranges_are_refused_or_their_middles_counted():
-    frame = arms(delay=["1-3 d", "2 d", None], duration=[1, "2 to 4 d", 1])
+    frame = arms(delay=["1-3 d", "2 d", None], duration=["1 d", "2 to 4 d", "1 d"])
     lines = faults(frame)
     assert len(lines) == 2
     assert all("is a range; write one number, or ask for ranges='midpoint'" in x for x in lines)
@@ -126,7 +166,7 @@ def test_ranges_are_refused_or_their_middles_counted():
 
 
 def test_exact_spans_of_time_are_durations():
-    frame = arms(delay=pd.to_timedelta(["36h", None, "24h"]), duration=[timedelta(2), 1, None])
+    frame = arms(delay=pd.to_timedelta(["36h", None, "24h"]), duration=[timedelta(2), "1 d", None])
     table = read_table(frame)
     assert table.frame["delay"].tolist()[::2] == [1.5, 1]
     assert table.frame["duration"].tolist()[:2] == [2, 1]
@@ -305,6 +345,64 @@ def test_quartiles_of_three_animals_are_refused():
         q3_treated=[6] * 4,
     )
     assert "'4' is a quartile of 3 values; give mean and sd, or the SEM" in faults(frame)[0]
+
+
+def test_a_range_serves_where_quartiles_are_of_too_few():
+    five = {"median": 5, "q1": 4, "q3": 7, "min": 1, "max": 12}
+    columns = {f"{name}_treated": [x] * 4 for name, x in five.items()}
+    frame = without("mean_treated", "sd_treated", n_treated=[3] * 4, **columns)
+    table = read_table(frame)
+    expected = mean_sd_from_quantiles(5, 3, low=1, high=12)
+    assert table.frame[["mean_treated", "sd_treated"]].to_numpy()[0].tolist() == [*expected]
+    assert "sd_treated from median_treated with range (Wan 2014): 4 of 4 rows" in table.notes
+    # Quartiles that are not used may be one number.
+    assert len(read_table(frame.assign(q1_treated=5, q3_treated=5))) == 4
+
+
+def test_a_row_that_brings_its_effect_needs_no_spread():
+    frame = without(
+        "mean_treated",
+        "sd_treated",
+        n_treated=[3, 8, 8, 8],
+        median_treated=[5] * 4,
+        q1_treated=[4, 5, 4, 4],
+        q3_treated=[6, 5, 6, 6],
+        y=[1.0, 1.0, None, None],
+        v=[0.5, 0.5, None, None],
+    )
+    table = read_table(frame)
+    assert table.frame["sd_treated"].isna().tolist() == [True, True, False, False]
+    frame["y"] = None
+    assert len(faults(frame)) == 2
+
+
+def test_a_median_far_off_its_middle_is_told():
+    median, q1, q3 = [5, 5, 17, 5], [3, 3, 2, 4], [20, 7, 18, 7]
+    frame = without(
+        "mean_treated", "sd_treated", median_treated=median, q1_treated=q1, q3_treated=q3
+    )
+    (*_, note) = read_table(frame).notes
+    assert note == (
+        "median_treated over 4 times as far from one end of its quartiles or range as from the "
+        "other, though the formulas are for normal data: 2 of 4 rows"
+    )
+    ends = frame.rename(columns={"q1_treated": "min_treated", "q3_treated": "max_treated"})
+    assert read_table(ends).notes[-1] == note
+    given = read_table(frame.assign(mean_treated=5, sd_treated=2))  # nothing is computed from them
+    assert given.notes == ()
+
+
+def test_a_mean_far_off_the_centre_of_its_interval_is_told():
+    frame = without(
+        "sd_treated",
+        mean_treated=[5.0, 5.0, 5.0, 4.3],
+        ci_low_treated=[4.0, 4.9, 4.1, 4.0],
+        ci_high_treated=[6.0, 7.0, 6.1, 6.0],
+    )
+    assert read_table(frame).notes[-1] == (
+        "mean_treated off the centre of its 95% CI by over a quarter of its half width, though "
+        "the SD takes it as symmetric: 2 of 4 rows"
+    )
 
 
 def test_a_missing_group_size_is_one_fault_though_the_sd_needs_it():

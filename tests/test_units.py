@@ -1,4 +1,5 @@
 import pickle
+import re
 import string
 from datetime import timedelta
 from fractions import Fraction
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bayesma.units import DAYS_PER_UNIT, UnitError, delay, duration
+from bayesma.units import DAYS_PER_UNIT, Delay, UnitError, delay, duration
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "wk": 604800}
 SPELT = {
@@ -291,6 +292,7 @@ def test_an_unknown_way_of_reading_ranges_is_refused():
 ONE = "is not one number with one unit"
 SEVERAL = "may be several durations; write one, such as '1 h 30 min'"
 UNKNOWN = "has no known unit of time; known units: s, min, h, d, wk"
+CASE = "; case matters: write '{}' if that is meant"
 INEXACT = "is not exact; write the one number that is to be used"
 COMMA = "has a comma; write a decimal point and no separator of thousands"
 MONTHS = (
@@ -310,10 +312,10 @@ MONTHS = (
         ("h", ONE),
         ("Immediately", ONE),
         ("PND 7", ONE),
-        ("5 H", UNKNOWN),
-        ("24 H", UNKNOWN),
-        ("5 D", UNKNOWN),
-        ("5 mIn", UNKNOWN),
+        ("5 H", UNKNOWN + CASE.format("h")),
+        ("24 H", UNKNOWN + CASE.format("h")),
+        ("5 D", UNKNOWN + CASE.format("d")),
+        ("5 mIn", UNKNOWN + CASE.format("min")),
         ("5 mg", UNKNOWN),
         ("7 after last dose", UNKNOWN),
         ("5 m", "has no known unit of time (minutes or months?); known units: s, min, h, d, wk"),
@@ -361,3 +363,21 @@ def test_the_error_crosses_processes_whole():
     error = UnitError("1 x", "is odd")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.reason) == (str(error), "is odd")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("5 H", "known units: s, min, h, d, wk; case matters: write 'h' if that is meant"),
+        ("5 x", "has no known unit of time; known units: s, min, h, d, wk"),
+        ("24 h after last infusion", "counts from 'last infusion'; write 'end of infusion' if"),
+        ("24 h after surgery", "counts from 'surgery'; known: last dose, end of infusion, start"),
+    ],
+)
+def test_a_remedy_says_what_to_write(text, reason):
+    with pytest.raises(UnitError, match=f"^'.*' .*{re.escape(reason)}"):
+        delay(text)
+
+
+def test_the_last_treatment_is_the_last_dose():
+    assert delay("24 h after the last treatment") == Delay(1, "last dose")

@@ -1,3 +1,4 @@
+import re
 import string
 from fractions import Fraction
 from itertools import product
@@ -201,3 +202,27 @@ def test_what_would_need_a_guess_is_refused(text, reason):
     with pytest.raises(UnitError, match=r"^'") as caught:
         dose(text)
     assert caught.value.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("10 mg/kg, i.p.", "names a route; write the dose alone, the route in a column route"),
+        ("10 mg/kg ip", "names a route; write the dose alone"),
+        ("10 mg/kg s.c.", "names a route; write the dose alone"),
+        ("10 mg/kg, orally", "names a route; write the dose alone"),
+        ("10 mg kg-1", "their multiples; write 'mg/kg' if that is meant"),
+        ("10 mg\u00b7kg\u22121 day-1", "their multiples; write 'mg/kg/day' if that is meant"),
+        ("10 MG/KG", "their multiples; case matters: write 'mg/kg' if that is meant"),
+        ("100 iu/kg", "their multiples; case matters: write 'IU/kg' if that is meant"),
+        ("2.5 mg/kg, 5 mg/kg", "names several doses; give each its own row"),
+        ("10 drops/kg", "nmol/kg, IU, IU/kg and their multiples"),
+    ],
+)
+def test_a_remedy_says_what_to_write(text, reason):
+    with pytest.raises(UnitError, match=f"^'.*' .*{re.escape(reason)}"):
+        dose(text)
+
+
+def test_body_weight_in_capitals_is_body_weight():
+    assert dose("10 mg/kg BW") == Dose(10, "mg/kg")

@@ -99,7 +99,6 @@ class Analysis:
         whole, members = self._load(self.table, True, folder), None
         if self.members is not None:
             members = self._load(self.members, False, folder)
-            notes += members.told
         # Against every row: a level that `keep` leaves out is no typo.
         self._check_recode([t.frame for t in (whole, members) if t is not None])
         table = self._recoded(self._kept(whole, notes), notes)

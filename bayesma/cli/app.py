@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +12,22 @@ from typer.core import TyperGroup
 from bayesma.cli.console import ERR
 from bayesma.errors import BayesmaError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "as_options", "main"]
+
+
+# Arguments of read_table in a remedy: columns={'n_treated': 'N'}, ranges='midpoint'.
+_MAPPING = re.compile(r"\b(columns|units)=\{'(.+?)': (?:'(.+?)'|\.\.\.)\}")
+_CHOICE = re.compile(r"\b(ranges)='(\w+)'")
+
+
+def as_options(text: str) -> str:
+    """Return a message whose remedies name options of the command line, not arguments."""
+
+    def mapping(match: re.Match[str]) -> str:
+        pair = f"{match[2]}={match[3]}"
+        return f"--{match[1]} {shlex.quote(pair) if match[3] else f'{match[2]}=...'}"
+
+    return _CHOICE.sub(r"--\1 \2", _MAPPING.sub(mapping, text))
 
 
 class _Commands(TyperGroup):
@@ -21,7 +38,8 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except BayesmaError as error:
-            ERR.print(str(error), soft_wrap=True)
+            told = as_options(str(error)) if ctx.invoked_subcommand == "check" else str(error)
+            ERR.print(told, soft_wrap=True)
             raise typer.Exit(2) from error
 
 

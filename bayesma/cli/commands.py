@@ -103,10 +103,9 @@ def check(
     if not covariates_only:
         comparisons = None
         if members is not None:
-            comparisons = read_table(members, outcomes=False, ranges=how)
+            comparisons = read_table(members, None, defaults, outcomes=False, ranges=how)
         effects = effect_sizes(found, measure, variance, members=comparisons)
-        told = () if comparisons is None else comparisons.told
-        notes = (*effects.notes, *told, *suspicion(found))
+        notes = (*effects.notes, *suspicion(found))
     checked = found.frame if effects is None else effects.frame
     write_csv(csv, checked)
     if as_json:

@@ -33,7 +33,8 @@ def nmd(arms: Arms, correct: bool) -> Floats:
 
     J. Neurosci. Methods 221:92. Control minus treated, the opposite of every other measure here:
     100 where treatment brings the animals back to sham, 0 where it does nothing, whichever way
-    the outcome runs.
+    the outcome runs. With no sham (0) it is 100 (m_c - m_t) / m_c, where a mean that falls towards
+    0 counts as positive: there a benefit is positive only where lower is better.
     """
     control = arms.mean_control - arms.mean_sham
     return 100 * (control - (arms.mean_treated - arms.mean_sham)) / control

@@ -55,8 +55,9 @@ def read_table(
         that equal a canonical name up to case and spaces need no mapping; one that a mapping
         overrides gives way.
     units : mapping, optional
-        Unit of bare numbers in `delay` and `duration`, e.g. ``{"delay": "h"}``; days otherwise.
-        A cell that names its unit ("30 min") is read by it.
+        Unit of bare numbers in `delay` and `duration`, e.g. ``{"delay": "h"}``; days otherwise,
+        which a note tells. A cell that names its unit ("30 min") is read by it; a column that
+        holds both kinds of cell needs its entry here.
     outcomes : bool
         False for a table of covariates only (the members of pooled rows).
     sheet : str, optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
@@ -16,6 +17,12 @@ __all__ = ["map_headers", "require_columns"]
 TYPO = 0.8
 # Short names of columns that few tables hold: "bw_control" is no misspelt "q1_control".
 _NO_TYPO = {f"{name}_{side}" for name in SUMMARIES for side in SIDES}
+# A column of standard errors that calls itself an SD halves the intervals, or worse.
+_ERROR = "(?:se|sem|stderr|stderror|standarderror)(?:ofmean|ofthemean|mean)?(?:of|ofthe)?"
+_WORDS = {"treated": "treated|treatment", "control": "controls?|ctrl"}
+_SEM = {
+    side: re.compile(f"{_ERROR}(?:{words})|(?:{words}){_ERROR}") for side, words in _WORDS.items()
+}
 
 
 def map_headers(check: Checker, columns: Mapping[str, str]) -> None:
@@ -57,16 +64,40 @@ def _refuse_typos(check: Checker, extras: Iterable[str]) -> None:
     told = set(_NO_TYPO)
     for header in extras:
         absent = [name for name in COLUMNS if name not in check.names and name not in told]
-        near = nearest(_canonical(header), absent, TYPO)
-        if near is not None and not _is_kin(_canonical(header), near):
+        sem = _standard_error(header, check.names)
+        near = sem or _like(header, absent)
+        if near is not None and (sem or not _is_kin(_canonical(header), near)):
             keep = f"keep it with columns={{'{header}': '{header}'}}"
             problem = f"is not a known column; did you mean '{near}'?"
             check.fault(None, header, problem, f"rename it to '{near}', or {keep}")
             told.add(near)
             # One that is needed is read for its cells' own faults, and not called missing as well;
             # another may be a column of the reviewer's own, all of whose cells would be faults.
-            if near in (*ARMS, *EFFECT) or COLUMNS[near].required:
+            needed = near in (*ARMS, *EFFECT) or near.startswith("sem_")
+            if needed or COLUMNS[near].required:
                 check.names[near] = header
+
+
+def _like(header: str, absent: Iterable[str]) -> str | None:
+    """Return the absent column whose name is most like the header's; none where it is no typo."""
+    canonical = _canonical(header)
+    fits = [name for name in absent if not (_names_error(header) and name.startswith("sd_"))]
+    return nearest(canonical, fits, TYPO)
+
+
+def _standard_error(header: str, present: Collection[str]) -> str | None:
+    """Return the SEM that a header names; None where it names none, or the arm has its spread."""
+    letters = re.sub("[^a-z]", "", header.lower())
+    for side, pattern in _SEM.items():
+        misspelt = letters.startswith("sem") and nearest(_canonical(header), [f"sem_{side}"], TYPO)
+        if pattern.fullmatch(letters) or misspelt:
+            return None if {f"sd_{side}", f"sem_{side}"} & set(present) else f"sem_{side}"
+    return None
+
+
+def _names_error(header: str) -> bool:
+    words = re.findall("[a-z]+", header.lower().replace(".", ""))
+    return bool({"se", "sem", "stderr"} & set(words)) or "".join(words).startswith("se")
 
 
 def _is_kin(header: str, name: str) -> bool:
@@ -84,7 +115,10 @@ def require_columns(check: Checker, outcomes: bool) -> bool:
     for name in gaps:
         if name in check.doubled:
             continue
-        like = nearest(name, [h for h in check.headers if h not in check.names.values()])
+        free = [h for h in check.headers if h not in check.names.values()]
+        if name.startswith("sd_"):
+            free = [h for h in free if not _names_error(h)]
+        like = nearest(name, free)
         hint = "" if like is None else f"; the nearest is '{like}'"
         instead = f"; {INSTEAD} will do too" if name.startswith("sd_") else ""
         remedy = f"add it, or map yours with columns={{'{name}': ...}}{instead}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from bayesma.cells import (
     as_text,
     formula_error,
     is_missing,
+    label_reason,
     listed,
     not_known,
     number_remedy,
@@ -60,17 +61,19 @@ def _column(check: Checker, name: str, reading: Reading) -> list[Any]:
     cells = check.raw[check.names[name]].tolist()
     values = [_cell(check, spec, i, cell, reading) for i, cell in enumerate(cells)]
     if name not in LABELS:
-        _note_words(check, name, cells)
+        _note_words(check, name, cells, not_known)
     if spec.smallest:
         taken = sum(smallest_of(cell) is not None for cell in cells)
         check.note(f"{name}: the smallest number of a range taken", taken)
     return values
 
 
-def _note_words(check: Checker, name: str, cells: list[Any]) -> None:
-    words = Counter(cell.strip() for cell in cells if not_known(cell))
+def _note_words(
+    check: Checker, name: str, cells: list[Any], is_word: Callable[[Any], bool]
+) -> None:
+    words = Counter(cell.strip() for cell in cells if is_word(cell))
     if words:
-        missing = sum(words.values()) + sum(is_missing(cell) for cell in cells)
+        missing = sum(is_word(cell) or is_missing(cell) for cell in cells)
         first, *rest = (f"{count} {{}}'{word}'" for word, count in words.most_common())
         told = ", ".join([first.format("of them "), *(text.format("") for text in rest)])
         check.notes.append(f"{name}: {missing} of {len(cells)} cells missing, {told}")
@@ -158,8 +161,16 @@ def own_columns(check: Checker) -> dict[str, list[Any]]:
     own |= {header: header for header in free if check.headers.count(header) == 1}
     columns = {name: check.raw[header].tolist() for name, header in own.items()}
     for name, cells in columns.items():
+        _note_words(check, name, cells, _says_missing)
+        if reason := label_reason(cells):
+            check.notes.append(f"{name}: kept as text, for {reason}")
         for i, cell in enumerate(cells):
             problem, remedy = formula_error(cell)
             if problem:
                 check.fault(i, name, problem, remedy)
     return {name: own_column(cells) for name, cells in columns.items()}
+
+
+def _says_missing(cell: Any) -> bool:
+    """Return whether a cell says that it is empty: 'None' may have been meant as a level."""
+    return isinstance(cell, str) and bool(cell.strip()) and is_missing(cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bayesma.table.checker import Cells, Checker
@@ -10,10 +11,17 @@ from bayesma.units import Delay, DoseUnit, WrittenDose, dose_unit
 __all__ = ["settle_doses", "settle_durations"]
 
 
-def settle_durations(check: Checker, cells: Cells) -> None:
-    """Turn durations into days, and fill `delay_reference` where a delay names its own."""
-    for name in {"duration", "delay"} & set(cells):
+def settle_durations(check: Checker, cells: Cells, units: Mapping[str, str]) -> None:
+    """Turn durations into days, and fill `delay_reference` where a delay names its own.
+
+    `units` holds the columns whose bare numbers have a unit that was asked for.
+    """
+    for name in ("duration", "delay"):
+        if name not in cells:
+            continue
         given: list[Delay | None] = cells[name]
+        if name not in units:
+            _doubt_bare(check, name, given)
         middles = sum(time is not None and time.midpoint for time in given)
         check.note(f"{name}: the middle of a range taken", middles)
         if name == "delay":
@@ -21,6 +29,25 @@ def settle_durations(check: Checker, cells: Cells) -> None:
         else:
             _refuse_references(check, given)
         cells[name] = [None if time is None else time.days for time in given]
+
+
+def _doubt_bare(check: Checker, name: str, given: list[Delay | None]) -> None:
+    """Say that bare numbers are read as days; refuse them beside cells that name their unit.
+
+    Nothing is as long in hours as in days.
+    """
+    times = [(i, time) for i, time in enumerate(given) if time is not None and time.days != 0]
+    bare = [i for i, time in times if time.bare]
+    if len(bare) == len(times):
+        check.note(f"{name}: bare numbers read as days", len(bare))
+    elif bare:
+        cell = check.raw[check.names[name]].iloc[bare[0]]
+        problem = (
+            f"mixes cells that name their unit with bare numbers ({len(bare)}, the first '{cell}' "
+            f"in row {check.rows[bare[0]]})"
+        )
+        remedy = f"write every cell's unit, or give units={{'{name}': 'h'}}"
+        check.fault(None, name, problem, remedy)
 
 
 def _refuse_references(check: Checker, given: list[Delay | None]) -> None:

@@ -45,7 +45,8 @@ def validated(
         Canonical name to the table's own. A column of the table that has the canonical name
         already gives way.
     units : mapping, optional
-        Unit of bare numbers in duration columns, e.g. ``{"delay": "h"}``; days otherwise.
+        Unit of bare numbers in duration columns, e.g. ``{"delay": "h"}``; days otherwise, which
+        is noted, and refused beside cells that name their unit.
     outcomes : bool
         Whether rows must carry effects; False for tables of covariates only.
     ragged : mapping, optional
@@ -72,7 +73,7 @@ def validated(
     map_headers(check, columns or {})
     complete = require_columns(check, outcomes)
     cells = parse_columns(check, reading)
-    settle_durations(check, cells)
+    settle_durations(check, cells, reading.units)
     settle_doses(check, cells)
     fill_arms(check, cells)
     given = cells.pop("row_id", [None] * len(rows))

@@ -55,8 +55,15 @@ _TIMES = {
 _ONE = re.compile(rf"({NUMBER})\s*(\D.*)?", re.DOTALL)
 _RANGE = re.compile(rf"({PLAIN}){TO}({PLAIN})\s*(\D.*)?", re.DOTALL)
 _PER = re.compile(r"\s*/\s*|\s+per\s+")
-_BODY_WEIGHT = re.compile(r"(?<=[kK][gG])\s+(?:bw|b\.w\.|body\s?weight)(?=\s|/|$)")
+_BODY_WEIGHT = re.compile(r"(?<=[kK][gG])\s+(?:bw|BW|b\.w\.|body\s?weight)(?=\s|/|$)")
 _SEVERAL = re.compile(r"[+,;&]|\b(?:and|or|then)\b")
+_ROUTE = re.compile(
+    r"(?<![A-Za-z])(?:[is]\.?[pcvmtn]\.?|p\.?o\.?|oral(?:ly)?|gavage"
+    r"|intra\w+|subcutaneous(?:ly)?)(?![A-Za-z])",
+    re.IGNORECASE,
+)
+# "mg kg-1", "mg.kg\u22121 d-1", "mg kg^-1"
+_INVERSE = re.compile(r"[\s.\u00b7\u22c5]*\b(kg|d|day|h|min|l|ml)\s*(?:\^?[-\u2212]1|\u207b\u00b9)")
 _SCHEDULE = re.compile(
     r"[x×]|\b(?:[btq]\.?i\.?d|q\.?d|once|twice|times|every|weekly|alternate)\b", re.IGNORECASE
 )
@@ -210,9 +217,26 @@ def _unit(text: object, written: str | None) -> DoseUnit | None:
     refuse_inexact(text)
     if _SCHEDULE.search(written):
         raise UnitError(text, "names a schedule; write one dose, and the schedule elsewhere")
+    if _ROUTE.search(written):
+        raise UnitError(text, "names a route; write the dose alone, the route in a column route")
     if _SEVERAL.search(written):
         raise UnitError(text, "names several doses; give each its own row")
-    raise UnitError(text, f"has no known unit of dose; {_KNOWN}")
+    raise UnitError(text, f"has no known unit of dose; {_KNOWN}{_hint(written)}")
+
+
+def _hint(written: str) -> str:
+    meant = _respelt(written)
+    if meant is None:
+        return ""
+    case = "case matters: " if meant.lower() == "".join(written.lower().split()) else ""
+    return f"; {case}write '{meant}' if that is meant"
+
+
+def _respelt(written: str) -> str | None:
+    """Return the unit that another spelling may mean: "mg kg-1", "MG/KG", "iu/kg"."""
+    per = _INVERSE.sub(r"/\1", _BODY_WEIGHT.sub("", written.lower()))
+    plain = "".join(per.split())
+    return next((unit for unit in (plain, plain.replace("iu", "IU")) if dose_unit(unit)), None)
 
 
 def dose_unit(text: str) -> DoseUnit | None:

@@ -50,7 +50,7 @@ _NOT_UNITS = {
     **dict.fromkeys(("y", "yr", "yrs", "year", "years"), "years differ in length: write days"),
 }
 
-_GIVINGS = ("dose", "injection", "administration")
+_GIVINGS = ("dose", "injection", "administration", "treatment")
 _STARTED = ("treatment", "infusion", "dosing")
 # Only what names one moment: "after injection" does not say after which.
 _EVENTS = {
@@ -74,11 +74,14 @@ class Delay:
         What it counts from ("last dose", "end of infusion", "start"), where the text says so.
     midpoint : bool
         Whether `days` is the middle of a range.
+    bare : bool
+        Whether the text names no unit.
     """
 
     days: float
     reference: str | None = None
     midpoint: bool = False
+    bare: bool = False
 
 
 def duration(text: str | float | timedelta, unit: str = "d", ranges: Ranges = "refuse") -> float:
@@ -137,9 +140,10 @@ def delay(text: str | float | timedelta, unit: str = "d", ranges: Ranges = "refu
     body, reference = _without_reference(text)
     bare = unit if reference is None else ""
     ends = _RANGE.fullmatch(body)
-    if ends is None or _ONE.fullmatch(body):  # "1e-2 h" is a number
-        return Delay(_exact(text, body, bare), reference)
-    return Delay(_middle(text, ends, bare, ranges), reference, midpoint=True)
+    one = _ONE.fullmatch(body)
+    if ends is None or one is not None:  # "1e-2 h" is a number
+        return Delay(_exact(text, body, bare), reference, bare=one is not None and not one[2])
+    return Delay(_middle(text, ends, bare, ranges), reference, midpoint=True, bare=not ends[4])
 
 
 def _without_reference(text: object) -> tuple[str, str | None]:
@@ -149,9 +153,10 @@ def _without_reference(text: object) -> tuple[str, str | None]:
         return body, None
     event = " ".join(match[2].lower().split()).removeprefix("the ")
     if event not in _EVENTS:
-        raise UnitError(
-            text, f"counts from '{event}'; known: last dose, end of infusion, start of treatment"
-        )
+        meant = "end of infusion" if "infusion" in event else None
+        known = "known: last dose, end of infusion, start of treatment"
+        remedy = known if meant is None else f"write '{meant}' if that is meant"
+        raise UnitError(text, f"counts from '{event}'; {remedy}")
     return match[1], _EVENTS[event]
 
 
@@ -176,7 +181,10 @@ def _factor(text: object, unit: str) -> float:
     factor = DAYS_PER_UNIT.get(unit)
     if factor is None:
         why = f" ({_NOT_UNITS[unit]})" if unit in _NOT_UNITS else ""
-        raise UnitError(text, f"has no known unit of time{why}; {_KNOWN}")
+        small = unit.lower() if unit not in _NOT_UNITS else ""
+        other = small != unit and small in DAYS_PER_UNIT
+        case = f"; case matters: write '{small}' if that is meant" if other else ""
+        raise UnitError(text, f"has no known unit of time{why}; {_KNOWN}{case}")
     return factor
 
 
