@@ -1,0 +1,242 @@
+"""Thousands of tables through the command line: read right, or refused in one message.
+
+BAYESMA_FUZZ=20000 asks for that many examples of each kind.
+"""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, assume, event, given, settings
+from hypothesis import strategies as st
+from mutations import (
+    CANONICAL,
+    NONSENSE,
+    NUMBERS,
+    STYLES,
+    TEXTS,
+    Style,
+    encoded,
+    grids,
+    hedges,
+    meaning_of,
+    number_of,
+    save,
+    slips,
+)
+from openpyxl.utils.exceptions import IllegalCharacterError
+from test_readers_syrf import ARM, SALINE, export
+from typer.main import get_command
+
+from bayesma.cli import app
+
+COMMAND = get_command(app)
+ASKED = int(os.environ.get("BAYESMA_FUZZ", "0"))
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+CALM = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+
+
+def examples(everyday):
+    count = ASKED or everyday
+    return settings(max_examples=count, suppress_health_check=CALM, phases=PHASES)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("fuzz")
+
+
+def clear(folder):
+    for file in folder.iterdir():
+        file.unlink()
+
+
+# -- one run of the command --------------------------------------------------------------------
+
+
+def run(*args):
+    """Run a command; whatever is raised but an exit is raised here too.
+
+    The application is put together once, which takes longer than a small table does.
+    """
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            COMMAND.main([str(arg) for arg in args], prog_name="bayesma")
+        except SystemExit as stop:
+            status = stop.code or 0
+    return SimpleNamespace(exit_code=status, stdout=out.getvalue(), stderr=err.getvalue())
+
+
+def asked(path, *options):
+    """Run `check` for its table and JSON; None and the message if it refuses."""
+    written = path.parent / "written.csv"
+    result = run("check", path, *options, "--csv", written, "--json")
+    if result.exit_code:
+        return None, said_no(result, path)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    with written.open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    answer = json.loads(result.stdout)
+    assert len(answer["records"]) == len(table)
+    for row, record in zip(table, answer["records"], strict=True):
+        assert list(row) == list(record)
+        assert all(same(text, record[name]) for name, text in row.items()), (row, record)
+    return answer["records"], answer["notes"]
+
+
+def said_no(result, path):
+    """Check that a refusal is one message of lines that name the file, and nothing beside it."""
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert {file.name for file in path.parent.iterdir()} <= {path.name}
+    lines = result.stderr.removesuffix("\n").split("\n")
+    assert all(line.startswith(path.name) and "; " in line for line in lines), lines
+    return lines
+
+
+def same(text, value):
+    """Return whether a cell of the CSV file says what JSON says."""
+    if value is None:
+        return text == ""
+    return float(text) == value if isinstance(value, float) else text == value
+
+
+def close(found, meant):
+    if isinstance(meant, float) and isinstance(found, float):
+        # Some roundings of either side, and cancellation where means are near each other.
+        return found == pytest.approx(meant, rel=1e-9, abs=1e-12)
+    return found == meant
+
+
+def agrees(records, meant):
+    """Assert that every row is there and says what it means, and that effects are effects."""
+    assert len(records) == len(meant)
+    for record, row in zip(records, meant, strict=True):
+        assert NONSENSE not in row.values(), (row, record)
+        for name, value in row.items():
+            assert close(record.get(name), value), (name, record.get(name), value)
+        assert isinstance(record["y"], float)  # infinity is a text in JSON, NaN null
+        assert isinstance(record["v"], float)
+        assert record["v"] > 0
+
+
+def gaps_told(path, options, records):
+    """Assert that what is printed for people counts the blank cells of every column."""
+    text = " ".join(run("check", path, *options).stdout.split())
+    assert f"{path.name}: {len(records)} rows" in text
+    told = re.search(r"missing cells: (.*?) columns of your own", text)[1]
+    counted = {} if told == "none" else dict(part.rsplit(" ", 1) for part in told.split(", "))
+    blank = {n: sum(row[n] is None for row in records) for n in records[0] if n not in "yv"}
+    given = {n: str(count) for n, count in blank.items() if count}
+    assert {n: c for n, c in counted.items() if n not in ("v", "y")} == given
+
+
+# -- tables that say what they mean ------------------------------------------------------------
+
+
+def canonical(row):
+    """Return a row of a truth in the table's units."""
+    found = {n: float(v) if isinstance(v, int) else v for n, v in row.items()}
+    found |= {n: row[n] / 1440 for n in ("delay", "duration") if row.get(n) is not None}
+    if row.get("dose") is not None:
+        found |= {"dose": row["dose"][0] / 1000, "dose_unit": row["dose"][1]}
+    if "y" not in row:
+        found["y"], found["v"] = hedges(found)
+    return found
+
+
+@given(grids(), STYLES)
+@examples(250)
+def test_a_table_is_read_right_however_it_is_written(folder, table, style):
+    clear(folder)
+    rows, grid = table
+    path = folder / f"table{style.suffix}"
+    save(grid, path, style)
+    records, notes = asked(path, *grid.options)
+    assert records is not None, notes
+    agrees(records, [canonical(row) for row in rows])
+    agrees(records, meaning_of(grid))  # the second reading that spoilt tables are held to
+    ranges = sum(bool(re.search(r"\d( to |-| . )\d", c[grid.names.index("n_treated")]))
+                 for c in grid.cells) if "n_treated" in grid.names else 0
+    told = [note for note in notes if note.startswith("n_treated: the smallest number of a range")]
+    assert told == ([f"{told[0].rsplit(': ', 1)[0]}: {ranges} of {len(rows)} rows"] if ranges else [])
+    (folder / "written.csv").unlink()
+    gaps_told(path, grid.options, records)
+
+
+# -- spoilt cells ------------------------------------------------------------------------------
+
+
+def sound(name, text):
+    """Return whether a cell is beyond doubt, so that refusing it would be wrong."""
+    if name in TEXTS and name != "dose_unit":
+        return bool(re.fullmatch("[A-Za-z][a-z]{3,}", text)) and text not in ("none", "null")
+    if name not in NUMBERS or not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
+        return False
+    number = number_of(text)
+    return 1e-3 < (abs(number) if name in ("y", "mean_treated", "mean_control") else number) < 1e4
+
+
+def judged(path, grid, *, row=None, name=None):
+    """Run `check` on a spoilt table: right, or refused with the place of the fault."""
+    records, lines = asked(path, *grid.options)
+    if records is not None:
+        event("read")
+        agrees(records, meaning_of(grid))
+        return True
+    event("refused")
+    if row is not None:
+        place = grid.places[row] - (path.suffix == ".parquet")
+        at = [line for line in lines if f", row {place}, column '" in line]
+        whole = [line for line in lines if not re.search(r", row \d+", line)]
+        ragged = [line for line in lines if f", row {place}: " in line]
+        assert at or whole or ragged, lines
+        if at and _meaning_is_lost(grid, row, name):
+            assert any(f"column '{grid.headers[grid.names.index(name)].strip()}'" in a for a in at)
+    return False
+
+
+def _meaning_is_lost(grid, row, name):
+    return name in NUMBERS and number_of(grid.cell(row, name)) is NONSENSE
+
+
+@given(grids(plain=True), STYLES, st.data())
+@examples(600)
+def test_a_spoilt_cell_is_refused_or_read_as_what_it_says(folder, table, style, data):
+    clear(folder)
+    _, grid = table
+    row = data.draw(st.integers(0, len(grid.cells) - 1))
+    name = data.draw(st.sampled_from(grid.names))
+    text = data.draw(slips(grid.cell(row, name)))
+    spoilt = grid.with_cell(row, name, text)
+    path = folder / f"table{style.suffix}"
+    try:
+        save(spoilt, path, style)
+    except (IllegalCharacterError, ValueError):
+        assume(False)  # no workbook holds it
+    read = judged(path, spoilt, row=row, name=name)
+    assert read or not sound(name, text), (name, text)
+
+
+@given(grids(plain=True), STYLES, st.data())
+@examples(150)
+def test_cells_in_each_others_place_are_read_as_they_stand(folder, table, style, data):
+    clear(folder)
+    _, grid = table
+    row = data.draw(st.integers(0, len(grid.cells) - 1))
+    one, other = data.draw(st.permutations(grid.names))[:2]
+    swapped = grid.with_cell(row, one, grid.cell(row, other))
+    swapped = swapped.with_cell(row, other, grid.cell(row, one))
+    path = folder / f"table{style.suffix}"
+    save(swapped, path, style)
+    judged(path, swapped)
