@@ -100,16 +100,12 @@ def _days_of(text: str, unit: str) -> Any:
 
 def _meaning(name: str, text: str, unit: str) -> Any:
     said = text.strip()
-    if said.lower() in {blank.lower() for blank in BLANKS}:
+    if said.lower() in {word.lower() for word in (*BLANKS, *NOT_SAID, "n.a.")}:
         return None
-    if said.lower() in {word.lower() for word in (*NOT_SAID, "n.a.")}:
-        return None
-    if name in TEXTS:
+    if name in TEXTS or name == "dose":  # a dose is settled with its unit
         return said
     if name in ("delay", "duration"):
         return _days_of(said, unit if name == "delay" else "d")
-    if name == "dose":
-        return said
     if name.startswith("n_"):
         return _count_of(said)
     return _direction_of(said) if name == "direction" else number_of(said)
@@ -125,7 +121,7 @@ def _settled_dose(row: dict[str, Any]) -> None:
         return
     amount = number_of(text)
     if amount is not NONSENSE:
-        row["dose"] = amount if known is None else float(Decimal(amount) * 1) * float(known[1])
+        row["dose"] = amount if known is None else amount * float(known[1])
         return
     own = dose_of(text) if len(text) < ENOUGH else None
     row["dose"], row["dose_unit"] = (NONSENSE, unit) if own is None else (float(own[0]), own[1])
@@ -352,17 +348,21 @@ def encoded(lines: Sequence[Sequence[str]], style: Style) -> bytes:
 def save(grid: Grid, path: Path, style: Style) -> None:
     """Write a table to a file of any kind."""
     if style.suffix == ".parquet":
-        columns = dict(zip(map(str.strip, grid.headers), zip(*grid.cells, strict=True), strict=True))
+        columns = dict(zip(map(str.strip, grid.headers), _columns(grid), strict=True))
         frame = pd.DataFrame({h: _typed(cells, style) for h, cells in columns.items()})
         frame.to_parquet(path, index=False)
     elif style.suffix == ".xlsx":
         book = Workbook()
         book.active.append(list(grid.headers))
-        for line in zip(*(_typed(c, style) for c in zip(*grid.cells, strict=True)), strict=True):
+        for line in zip(*(_typed(cells, style) for cells in _columns(grid)), strict=True):
             book.active.append(list(line))
         book.save(path)
     else:
         path.write_bytes(encoded([grid.headers, *grid.cells], style))
+
+
+def _columns(grid: Grid) -> list[tuple[str, ...]]:
+    return list(zip(*grid.cells, strict=True)) or [()] * len(grid.names)
 
 
 def _typed(cells: Sequence[str], style: Style) -> list[Any]:

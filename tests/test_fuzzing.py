@@ -166,10 +166,18 @@ def test_a_table_is_read_right_however_it_is_written(folder, table, style):
     assert records is not None, notes
     agrees(records, [canonical(row) for row in rows])
     agrees(records, meaning_of(grid))  # the second reading that spoilt tables are held to
-    ranges = sum(bool(re.search(r"\d( to |-| . )\d", c[grid.names.index("n_treated")]))
-                 for c in grid.cells) if "n_treated" in grid.names else 0
+    ranges = (
+        sum(
+            bool(re.search(r"\d( to |-| . )\d", c[grid.names.index("n_treated")]))
+            for c in grid.cells
+        )
+        if "n_treated" in grid.names
+        else 0
+    )
     told = [note for note in notes if note.startswith("n_treated: the smallest number of a range")]
-    assert told == ([f"{told[0].rsplit(': ', 1)[0]}: {ranges} of {len(rows)} rows"] if ranges else [])
+    assert told == (
+        [f"{told[0].rsplit(': ', 1)[0]}: {ranges} of {len(rows)} rows"] if ranges else []
+    )
     (folder / "written.csv").unlink()
     gaps_told(path, grid.options, records)
 
@@ -240,3 +248,176 @@ def test_cells_in_each_others_place_are_read_as_they_stand(folder, table, style,
     path = folder / f"table{style.suffix}"
     save(swapped, path, style)
     judged(path, swapped)
+
+
+# -- spoilt rows -------------------------------------------------------------------------------
+
+ROW_SLIPS = ("twice", "blank", "short", "long", "header again", "unit row", "total", "merged")
+
+
+def spoilt_rows(kind, grid, at):
+    """Return lines of texts, and the table they hold; None if they hold none."""
+    head, lines, places = list(grid.headers), [list(line) for line in grid.cells], None
+    row = lines[at]
+    if kind == "twice":
+        lines.insert(at, row)
+    elif kind == "blank":
+        places = tuple(i + 2 + (i >= at) for i in range(len(lines)))
+        found = replace(grid, places=places)
+        return [head, *lines[:at], [" "] * len(head) if at % 2 else [], *lines[at:]], found
+    elif kind in ("header again", "unit row"):
+        lines.insert(at, head if kind == "header again" else ["(d)"] * len(head))
+    elif kind == "total":
+        lines.append(["Total" if name == "study" else "" for name in grid.names])
+    elif kind == "merged":
+        lines[at] = ["" if n == "study" else c for n, c in zip(grid.names, row, strict=True)]
+    else:
+        lines[at] = row[:-1] if kind == "short" else [*row, "5"]
+        return [head, *lines], None
+    return [head, *lines], replace(grid, cells=tuple(map(tuple, lines)), places=())
+
+
+@given(grids(plain=True), STYLES, st.sampled_from(ROW_SLIPS), st.data())
+@examples(120)
+def test_spoilt_rows_are_refused_and_none_is_lost(folder, table, style, kind, data):
+    clear(folder)
+    _, grid = table
+    at = data.draw(st.integers(0, len(grid.cells) - 1))
+    lines, meant = spoilt_rows(kind, grid, at)
+    style = replace(style, suffix=".tsv" if style.suffix[:2] == ".t" else ".csv", blank_columns=0)
+    path = folder / f"table{style.suffix}"
+    path.write_bytes(encoded(lines, style))
+    if meant is not None:
+        read = judged(path, meant)
+        assert read == (kind in ("twice", "blank")), kind
+        return
+    records, told = asked(path, *grid.options)
+    assert records is None
+    assert len(told) == 1
+    assert f"{path.name}, row {at + 2}: has " in told[0]
+
+
+@given(grids(plain=True), STYLES, st.data())
+@examples(80)
+def test_a_spoilt_header_is_refused_or_a_column_of_its_own(folder, table, style, data):
+    clear(folder)
+    _, grid = table
+    at = data.draw(st.integers(0, len(grid.names) - 1))
+    text = data.draw(slips(grid.headers[at]) | st.sampled_from(grid.headers))
+    headers = (*grid.headers[:at], text, *grid.headers[at + 1 :])
+    path = folder / f"table{style.suffix}"
+    try:
+        save(replace(grid, headers=headers), path, style)
+    except (IllegalCharacterError, ValueError):
+        assume(False)
+    records, _ = asked(path, *grid.options)
+    if records is None:
+        event("refused")
+        return
+    event("read")
+    name = grid.names[at]
+    kept = [dict(row) for row in meaning_of(grid)]
+    if name not in records[0] or text.strip() in records[0]:
+        # Still there, under the name it has now; what was computed with it is not.
+        assert name not in ("study", "mean_treated", "mean_control", "n_treated", "n_control", "y")
+        assert any(found not in CANONICAL for found in records[0] if found != "row_id")
+        kept = [{n: v for n, v in row.items() if n in ("study", "species", "year")} for row in kept]
+    for record, row in zip(records, kept, strict=True):
+        assert all(close(record.get(n), v) for n, v in row.items() if n != name)
+
+
+# -- spoilt files ------------------------------------------------------------------------------
+
+FILE_SLIPS = ("cut", "flip", "bytes", "latin", "utf-16", "separator", "suffix", "empty", "header")
+
+
+def spoilt_bytes(kind, content, data):
+    at = data.draw(st.integers(0, max(len(content) - 1, 0)))
+    if kind == "cut":
+        return content[:at]
+    if kind == "flip":
+        return (
+            content[:at] + bytes([content[at] ^ data.draw(st.integers(1, 255))]) + content[at + 1 :]
+        )
+    if kind == "bytes":
+        return data.draw(st.binary(max_size=200))
+    if kind in ("latin", "utf-16"):
+        text = content.decode("utf-8", "replace")
+        return text.encode("latin-1", "replace") if kind == "latin" else text.encode("utf-16")
+    return content
+
+
+@given(grids(plain=True), STYLES, st.sampled_from(FILE_SLIPS), st.data())
+@examples(200)
+def test_a_spoilt_file_is_refused_or_a_table_of_effects(folder, table, style, kind, data):
+    clear(folder)
+    _, grid = table
+    if kind == "header":
+        grid = replace(grid, cells=())
+    path = folder / f"table{style.suffix}"
+    save(grid, path, style)
+    content = path.read_bytes()
+    text = style.suffix not in (".parquet", ".xlsx")
+    if kind == "separator":
+        content = content.replace(b"," if style.suffix == ".csv" else b"\t", b";")
+    if kind == "suffix":
+        path.unlink()
+        path = folder / data.draw(
+            st.sampled_from(["t.csv", "t.xlsx", "t.parquet", "t.tsv", "t.txt"])
+        )
+    path.write_bytes(b"" if kind == "empty" else spoilt_bytes(kind, content, data))
+    records, lines = asked(path, *grid.options)
+    event(f"{kind}: {'refused' if records is None else 'read'}")
+    if records is None:
+        assert len(lines) == 1 or text or kind == "flip"
+        return
+    assert kind in ("cut", "flip", "latin", "suffix"), kind
+    for record in records:
+        assert isinstance(record["y"], float)
+        assert isinstance(record["v"], float)
+        assert record["v"] > 0
+    if kind == "cut" and text:
+        # Every row but the last is whole; the last may lack what was cut off its last cell.
+        agrees(records[:-1], meaning_of(grid)[: len(records) - 1])
+    elif kind == "suffix" or not text:
+        agrees(records, meaning_of(grid)) if not (
+            kind == "flip" and style.suffix == ".parquet"
+        ) else None
+
+
+# -- SyRF exports ------------------------------------------------------------------------------
+
+OTHER = {"StudyId": "s2", "Title": "Another", "Authors": "E. Farmer", "OutcomeAverage": "70"}
+
+
+@given(st.sampled_from(list(ARM)), st.integers(0, 3), st.booleans(), st.data())
+@examples(100)
+def test_a_spoilt_export_is_refused_or_paired_as_before(folder, name, row, leave_out, data):
+    clear(folder)
+    frame = export({}, SALINE, OTHER, SALINE | OTHER | {"OutcomeAverage": "90"})
+    text = data.draw(slips(frame.loc[row, name]))
+    frame.loc[row, name] = text
+    path, written = folder / "export.csv", folder / "written.csv"
+    path.write_bytes(encoded([list(frame), *frame.to_numpy().tolist()], Style()))
+    result = run("syrf", path, "-o", written, *["--leave-out"] * leave_out)
+    if result.exit_code:
+        event("refused")
+        said_no(result, path)
+        return
+    event("read")
+    table = pd.read_csv(written)
+    other = table[table["study"] == ("Farmer 2001" if row < 2 else "Baker 2001")]
+    assert len(other) == 1 or "left out" in result.stdout or name in ("StudyId", "Authors", "Year")
+    assert other["mean_treated"].tolist() in ([70.0 if row < 2 else 80.0], []) or name in (
+        "StudyId",
+    )
+    assert len(table) >= 2 or "left out" in result.stdout
+    for column in ("sd_treated", "sd_control"):
+        assert (table[column] > 0).all()
+    assert table[["mean_treated", "mean_control"]].notna().all(axis=None)
+    assert (table[["n_treated", "n_control"]] >= 2).all(axis=None)
+    if name in ("OutcomeAverage", "OutcomeError", "NumberOfAnimals"):
+        column = {"OutcomeAverage": "mean", "OutcomeError": "sd", "NumberOfAnimals": "n"}[name]
+        side = "treated" if row % 2 == 0 else "control"
+        mine = table.drop(index=other.index)
+        assert mine[f"{column}_{side}"].tolist() in ([number_of(text)], []), text
