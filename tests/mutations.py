@@ -112,11 +112,10 @@ def _meaning(name: str, text: str, unit: str) -> Any:
 
 
 def _settled_dose(row: dict[str, Any]) -> None:
-    if "dose" not in row:
-        return
-    text, unit = row["dose"], row.get("dose_unit")
+    text, unit = row.get("dose"), row.get("dose_unit")
     known = None if unit is None else TABLE.get("".join(unit.replace(" per ", "/").split()))
-    row["dose_unit"] = unit if known is None else known[0]
+    if "dose" in row or "dose_unit" in row:
+        row["dose_unit"] = unit if known is None else known[0]
     if text is None:
         return
     amount = number_of(text)
@@ -347,28 +346,29 @@ def encoded(lines: Sequence[Sequence[str]], style: Style) -> bytes:
 
 def save(grid: Grid, path: Path, style: Style) -> None:
     """Write a table to a file of any kind."""
+    columns = [_typed(name, cells, style) for name, cells in _columns(grid).items()]
     if style.suffix == ".parquet":
-        columns = dict(zip(map(str.strip, grid.headers), _columns(grid), strict=True))
-        frame = pd.DataFrame({h: _typed(cells, style) for h, cells in columns.items()})
-        frame.to_parquet(path, index=False)
+        headers = map(str.strip, grid.headers)
+        pd.DataFrame(dict(zip(headers, columns, strict=True))).to_parquet(path, index=False)
     elif style.suffix == ".xlsx":
         book = Workbook()
-        book.active.append(list(grid.headers))
-        for line in zip(*(_typed(cells, style) for cells in _columns(grid)), strict=True):
+        for line in (grid.headers, *zip(*columns, strict=True)):
             book.active.append(list(line))
         book.save(path)
     else:
         path.write_bytes(encoded([grid.headers, *grid.cells], style))
 
 
-def _columns(grid: Grid) -> list[tuple[str, ...]]:
-    return list(zip(*grid.cells, strict=True)) or [()] * len(grid.names)
+def _columns(grid: Grid) -> dict[str, tuple[str, ...]]:
+    columns = list(zip(*grid.cells, strict=True)) or [()] * len(grid.names)
+    return dict(zip(grid.names, columns, strict=True))
 
 
-def _typed(cells: Sequence[str], style: Style) -> list[Any]:
+def _typed(name: str, cells: Sequence[str], style: Style) -> list[Any]:
     """Cells of a column as numbers, if all are and the style says so."""
     values = [None if cell == "" else number_of(cell) for cell in cells]
-    return list(cells) if NONSENSE in values or not style.typed else values
+    labels = name in TEXTS and any(not cell.isdigit() or cell[0] == "0" for cell in cells)
+    return list(cells) if NONSENSE in values or labels or not style.typed else values
 
 
 # -- spoilt ------------------------------------------------------------------------------------
