@@ -75,8 +75,8 @@ def number_of(text: str) -> Any:
 
 
 def _count_of(text: str) -> Any:
-    for dash in ("-", "\u2013", " to "):
-        low, found, high = text.partition(dash)
+    for dash in ("-", "\u2013", "\u2014", "\u2212", " to "):
+        low, found, high = " ".join(text.split()).partition(dash)
         ends = (low.strip(), high.strip())
         if found and all(end.isascii() and end.isdigit() and len(end) < 10 for end in ends):
             return float(ends[0]) if int(ends[0]) < int(ends[1]) else NONSENSE
@@ -352,6 +352,8 @@ def save(grid: Grid, path: Path, style: Style) -> None:
         pd.DataFrame(dict(zip(headers, columns, strict=True))).to_parquet(path, index=False)
     elif style.suffix == ".xlsx":
         book = Workbook()
+        if any("\r" in cell for line in (grid.headers, *grid.cells) for cell in line):
+            raise ValueError("XML reads every return as a new line")
         for line in (grid.headers, *zip(*columns, strict=True)):
             book.active.append(list(line))
         book.save(path)

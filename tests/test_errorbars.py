@@ -146,3 +146,9 @@ def test_false_alarms_on_real_sds_stay_what_the_evidence_says(shared):
     # 28% any. Changed thresholds must change that page too, so within its rounding.
     assert flagged["likely"] == pytest.approx(0.09, abs=0.005)
     assert flagged["likely"] + flagged["possible"] == pytest.approx(0.28, abs=0.005)
+
+
+def test_a_blank_unit_of_an_outcome_is_a_unit_like_others():
+    units = ["s", None, "s"]
+    table = bm.read_table(arms(outcome=["a", "a", None], outcome_unit=units))
+    assert len(suspect_sem(table)) == 3

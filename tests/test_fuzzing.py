@@ -157,7 +157,7 @@ def canonical(row):
 
 
 @given(grids(), STYLES)
-@examples(250)
+@examples(150)
 def test_a_table_is_read_right_however_it_is_written(folder, table, style):
     clear(folder)
     rows, grid = table
@@ -225,7 +225,7 @@ def _meaning_is_lost(grid, row, name):
 
 
 @given(grids(plain=True), STYLES, st.data())
-@examples(600)
+@examples(450)
 def test_a_spoilt_cell_is_refused_or_read_as_what_it_says(folder, table, style, data):
     clear(folder)
     _, grid = table
@@ -359,7 +359,7 @@ def spoilt_bytes(kind, content, data):
 
 
 @given(grids(plain=True), STYLES, st.sampled_from(FILE_SLIPS), st.data())
-@examples(200)
+@examples(180)
 def test_a_spoilt_file_is_refused_or_a_table_of_effects(folder, table, style, kind, data):
     clear(folder)
     _, grid = table
