@@ -43,12 +43,18 @@ NOT_KNOWN = frozenset(
 FORMULA_ERRORS = frozenset(
     {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!"}
 )
-_SMALLEST = re.compile(r"([0-9]+)(?:\s*[-\u2013\u2014\u2212]\s*|\s+to\s+)([0-9]+)")
+_SMALLEST = re.compile(r"([0-9]{1,9})(?:\s*[-\u2013\u2014\u2212]\s*|\s+to\s+)([0-9]{1,9})")
 
 _TRUTH = (bool, np.bool_)
 # "01" and "1e3" are names of cages and lots; floats are printed "1e+16".
 _LABEL = re.compile(r"0[0-9]+|[0-9]+[eE][0-9]+")
 _COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+# Squared, multiplied and divided by each other, numbers up to here leave no float's range.
+LARGEST, SMALLEST = 1e50, 1e-50
+
+
+# What typesetters and spreadsheets make of a minus before a number.
+_DASHES = ("\u2212", "\u2013", "\u2010", "\u2011")
 
 
 class Percent(float):
@@ -134,15 +140,26 @@ def as_text(cell: Any) -> str:
 
 def number_remedy(cell: Any) -> str:
     """Return what to write instead of a cell that is no number."""
+    if isinstance(cell, str) and cell.strip().startswith(_DASHES):
+        return "write a minus with the key '-'"
     if isinstance(cell, str) and _COMMA.fullmatch(cell.strip()):
         return "write a decimal point and no separator of thousands"
     return "write a plain number such as 12.5, or leave the cell empty"
 
 
-def range_fault(spec: Column, number: float) -> tuple[str, str]:
-    """Return (problem, remedy) of a number outside its column's range; empty if inside."""
+def _size_fault(number: float) -> tuple[str, str] | None:
     if not math.isfinite(number):
         return "is not finite", "write a plain number"
+    if number == 0 or SMALLEST <= abs(number) <= LARGEST:
+        return None
+    size = "small" if abs(number) < SMALLEST else "large"
+    return f"is too {size} for any measurement", "correct it, or write it in another unit"
+
+
+def range_fault(spec: Column, number: float) -> tuple[str, str]:
+    """Return (problem, remedy) of a number outside its column's range; empty if inside."""
+    if fault := _size_fault(number):
+        return fault
     if spec.levels and number not in {float(level) for level in spec.levels}:
         return "is not one of its levels", f"use {listed(spec.levels)}"
     if spec.kind == "count" and number != int(number):
@@ -156,12 +173,19 @@ def range_fault(spec: Column, number: float) -> tuple[str, str]:
 
 
 def own_column(cells: Sequence[Any]) -> list[Any]:
-    """Return a reviewer's own column: numbers if every cell is one and no label, else text."""
+    """Return a reviewer's own column: numbers if every cell is one and no label, else text.
+
+    Texts such as "inf" or "-nan" are texts: as numbers they would be values nobody wrote.
+    """
     present = [None if is_missing(cell) else cell for cell in cells]
     numbers = _numbers(present)
-    if numbers is None or label_reason(cells):
+    if numbers is None or any(map(_is_word, present, numbers)) or label_reason(cells):
         return [None if cell is None else as_text(cell) for cell in present]
     return numbers
+
+
+def _is_word(cell: Any, number: float | None) -> bool:
+    return isinstance(cell, str) and number is not None and not math.isfinite(number)
 
 
 def _numbers(present: Sequence[Any]) -> list[float | None] | None:

@@ -203,7 +203,11 @@ def _inflated(frame: pd.DataFrame) -> pd.DataFrame:
 def _groups(frame: pd.DataFrame) -> NDArray[np.object_]:
     """Return the outcome of each row with its unit; one group where the table names neither."""
     keys = [name for name in ("outcome", "outcome_unit") if name in frame]
-    labels = frame[keys].astype("str").agg(" / ".join, axis=1) if keys and len(frame) else None
+    labels = (
+        frame[keys].astype("str").fillna("").agg(" / ".join, axis=1)
+        if keys and len(frame)
+        else None
+    )
     return np.asarray([""] * len(frame) if labels is None else labels, dtype=object)
 
 

@@ -12,6 +12,7 @@ from bayesma.cells import (
     is_missing,
     label_reason,
     not_known,
+    number_remedy,
     odd_cell,
     own_column,
     plain_number,
@@ -133,3 +134,41 @@ def test_a_share_of_a_control_group_is_told_to_be_the_whole():
     problem, remedy = range_fault(COLUMNS["n_control"], 7.5)
     assert problem == "is not a whole number"
     assert remedy == "write how many animals in the control arm, not split over comparisons"
+
+
+@pytest.mark.parametrize("number", [1e51, -1e51, 1e-51, -1e-51])
+def test_a_number_beyond_any_measurement(number):
+    problem, _ = range_fault(COLUMNS["y"], number)
+    assert problem.startswith("is too ")
+    assert problem.endswith(" for any measurement")
+
+
+@pytest.mark.parametrize("number", [0, 1e50, -1e-50])
+def test_a_number_that_may_be_squared(number):
+    assert range_fault(COLUMNS["y"], number) == ("", "")
+
+
+@pytest.mark.parametrize("cell", ["6-" + "9" * 5000, "6" + "9" * 400 + "-" + "7" * 401])
+def test_a_range_of_more_animals_than_there_are(cell):
+    assert smallest_of(cell) is None
+
+
+@pytest.mark.parametrize("cell", ["inf", "-inf", "1e999", "-nan"])
+def test_a_text_without_a_number_leaves_its_own_column_text(cell):
+    assert own_column(["1", cell]) == ["1", cell]
+
+
+def test_infinity_in_a_frame_stays_a_number_for_the_model_to_refuse():
+    assert own_column([1.0, np.inf]) == [1.0, np.inf]
+
+
+@pytest.mark.parametrize(
+    ("cell", "remedy"),
+    [
+        ("\u22125.2", "write a minus with the key '-'"),
+        ("5\u20138", "write a plain number"),
+        ("5,2", "write a decimal point"),
+    ],
+)
+def test_what_to_write_instead(cell, remedy):
+    assert number_remedy(cell).startswith(remedy)

@@ -867,3 +867,16 @@ def test_checked_effects_as_json_and_csv(tmp_path):
     assert [record["v"] for record in found["records"]] == [0.25, 0.0625]
     assert found["records"][1]["delay"] is None
     assert pd.read_csv(tmp_path / "out.csv")["v"].tolist() == [0.25, 0.0625]
+
+
+def test_blank_cells_of_ones_own_columns_are_counted(tmp_path):
+    file = tmp_path / "t.csv"
+    ROWS.assign(mood=["good", None] * 4).to_csv(file, index=False)
+    assert "missing cells: mood 4" in run("check", file).stdout.splitlines()
+
+
+def test_a_return_inside_a_cell_ends_no_row_of_the_file_written(tmp_path):
+    file, written = tmp_path / "t.csv", tmp_path / "w.csv"
+    file.write_bytes(b'study,y,v,note\nA,1,1,"a\rb"\nB,1,1,c\n')
+    run("check", file, "--csv", written)
+    assert pd.read_csv(written)["note"].tolist() == ["a\rb", "c"]

@@ -196,3 +196,9 @@ def test_one_signal_is_no_alarm():
 def test_studies_looked_up_say_nothing_of_the_table_as_a_whole():
     sems = table(**{name: sd / 10 for name, sd in SDS.items()})
     assert suspicion(sems, confirmed=set(SDS)) == []
+
+
+def test_a_blank_unit_of_an_outcome_is_a_unit_like_others():
+    units = ["s", None, "s"]
+    table = bm.read_table(arms(outcome=["a", "a", None], outcome_unit=units))
+    assert len(suspect_sem(table)) == 3

@@ -130,3 +130,10 @@ def test_fifty_faults_are_fifty_lines_each_with_place_value_and_remedy(write):
             f"table.csv, row {i + 2}, column 'y': 'bad {i}' is not a number; "
             "write a plain number such as 12.5, or leave the cell empty"
         )
+
+
+def test_rows_that_a_stray_quote_joins_are_told(tmp_path):
+    (tmp_path / "t.csv").write_text('study,y,v,note\nA,1,1,x\nB,1,1,"a\nC,1,1,b"\nD,1,1,c\n')
+    table = read_table(tmp_path / "t.csv")
+    assert len(table) == 3
+    assert table.notes == ("rows with a line break inside a cell: 1 of 3 (row 3)",)

@@ -417,3 +417,14 @@ def test_a_workbook_and_its_csv_file_are_one_table(shared):
     # The CSV file was written with 16 digits.
     pd.testing.assert_frame_equal(book.frame[both], text.frame[both], rtol=1e-14)
     assert [note for note in book.notes if note in text.notes] == list(text.notes)
+
+
+@pytest.mark.parametrize("part", ["xl/workbook.xml", "xl/worksheets/sheet1.xml", "xl/styles.xml"])
+@pytest.mark.parametrize("content", [b"", b"<a", b"\xff"])
+def test_a_workbook_with_a_damaged_part(save, tmp_path, part, content):
+    whole = save([HEADER, *ROWS])
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(tmp_path / "t.xlsx", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, content if name == part else old.read(name))
+    (found,) = lines_of(tmp_path / "t.xlsx")
+    assert found.startswith("t.xlsx: ")

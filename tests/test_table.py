@@ -407,3 +407,58 @@ def test_four_thousand_rows_are_checked_quickly():
     read_table(frame)
     # About 0.2 s on one slow core; a check that is quadratic in the rows takes minutes.
     assert time.process_time() - started < 1.5
+
+
+# -- headers that say more, or say it in other words ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "also"),
+    [
+        ("delay (h)", ", with the unit of its numbers: units={'delay': 'h'}"),
+        ("Dose [mg/kg]", ", with its unit in a column dose_unit"),
+        ("species (strain)", ""),
+    ],
+)
+def test_a_header_with_a_remark_is_not_passed_over(header, also):
+    name = header.split()[0].lower()
+    (found,) = faults(arms(**{header: [1, 2, 3]}))
+    assert f"column '{header}': is not read as '{name}'; map it with columns={{" in found
+    assert f"{{'{name}': '{header}'}}{also}, or keep it with" in found
+    table = read_table(arms(**{header: [1, 2, 3]}), columns={header: header})
+    assert table.frame[header].tolist() == [1, 2, 3]
+    assert len(read_table(arms(**{header: [1, 2, 3], name: [1, 2, 3]}))) == 3
+
+
+def test_an_sem_without_its_arm_is_not_taken_for_that_of_the_effect():
+    (found,) = faults(arms(SEM=[1, 2, 3]))
+    assert "column 'SEM': does not say of which arm; name it sem_treated or sem_control" in found
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ("m1i", "sd1i", "n1i", "m2i", "sd2i", "n2i"),
+        ("Mean 1", "SD 1", "Total 1", "Mean 2", "SD 2", "Total 2"),
+        ("mean.e", "sd.e", "n.e", "mean.c", "sd.c", "n.c"),
+    ],
+)
+def test_names_of_other_programs_are_recognised(others):
+    mapping = dict(zip(ARMS, others, strict=True))
+    found = faults(arms().rename(columns=mapping))
+    assert [line.split("; ", 1)[1] for line in found] == [
+        f"'{other}' may be it; map it with columns={{'{name}': '{other}'}}"
+        for name, other in mapping.items()
+    ]
+    assert len(read_table(arms().rename(columns=mapping), columns=mapping)) == 3
+
+
+def test_effects_under_the_names_of_metafor():
+    frame = pd.DataFrame({"study": ["A"], "yi": [1.0], "vi": [0.2]})
+    assert [line.partition(":")[0] for line in faults(frame)] == [
+        "DataFrame, column 'y'",
+        "DataFrame, column 'v'",
+    ]
+    (spread,) = [line for line in faults(frame.drop(columns="vi")) if "'v'" in line]
+    assert "is missing; " in spread
+    assert list(read_table(arms(yi=[1, 2, 3], vi=[1, 1, 1])).frame)[-2:] == ["yi", "vi"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ def write_csv(target: Path | None, table: pd.DataFrame) -> None:
     """Write a table, unrounded; nothing if no file is named."""
     if target is not None:
         text = table.to_csv(index=False, lineterminator="\n")
+        if "\r" in text:  # a return inside a cell ends the row for other programs if not quoted
+            text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         write_whole(target, lambda path: path.write_text(text, encoding="utf-8", newline=""))
 
 

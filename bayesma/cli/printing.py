@@ -173,7 +173,7 @@ def print_counts(frame: pd.DataFrame) -> None:
                 cells.append((name, str(level), str(len(rows)), str(rows["study"].nunique())))
     if cells:
         print_cells(("column", "level", "rows", "studies"), cells)
-    gaps = {name: int(frame[name].isna().sum()) for name in frame if name in COLUMNS}
+    gaps = {name: int(frame[name].isna().sum()) for name in frame}
     said = ", ".join(f"{name} {count}" for name, count in gaps.items() if count)
     own = ", ".join(str(name) for name in frame if name not in COLUMNS)
     OUT.print(f"missing cells: {said or 'none'}")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bayesma.errors import Fault, TableError
@@ -17,6 +20,9 @@ NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 SUFFIX = {",": ".csv", "\t": ".tsv"}
 # Every ZIP archive opens so, and a workbook is one.
 ZIP_MAGIC = b"PK\x03\x04"
+# More rows than this are a list, not a sentence.
+MOST_NAMED = 12
+_BREAK = re.compile(r"[\r\n]")
 
 
 def read_separated(path: Path, separator: str) -> Raw:
@@ -36,7 +42,16 @@ def read_separated(path: Path, separator: str) -> Raw:
         if len(cells) != width
     }
     padded = [(number, [*cells, *[""] * width][:width]) for number, cells in records]
-    return from_records(padded, faulty)
+    return replace(from_records(padded, faulty), notes=_broken(records[1:]))
+
+
+def _broken(body: Sequence[Record]) -> tuple[str, ...]:
+    """Tell of rows that run over several lines: a stray quote may have joined them."""
+    rows = [str(number) for number, cells in body if any(_BREAK.search(cell) for cell in cells)]
+    if not rows:
+        return ()
+    named = ", ".join(rows[:MOST_NAMED]) + (", ..." if len(rows) > MOST_NAMED else "")
+    return (f"rows with a line break inside a cell: {len(rows)} of {len(body)} (row {named})",)
 
 
 def _records(path: Path, separator: str, kind: str) -> list[Record]:

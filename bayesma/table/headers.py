@@ -23,6 +23,20 @@ _WORDS = {"treated": "treated|treatment", "control": "controls?|ctrl"}
 _SEM = {
     side: re.compile(f"{_ERROR}(?:{words})|(?:{words}){_ERROR}") for side, words in _WORDS.items()
 }
+# What other programs call these columns: metafor's escalc, meta's metacont, RevMan's export.
+ELSEWHERE = {
+    "study": ("studlab", "slab", "study_or_subgroup"),
+    "mean_treated": ("m1i", "mean.e", "mean_1"),
+    "sd_treated": ("sd1i", "sd.e", "sd_1"),
+    "n_treated": ("n1i", "n.e", "total_1"),
+    "mean_control": ("m2i", "mean.c", "mean_2"),
+    "sd_control": ("sd2i", "sd.c", "sd_2"),
+    "n_control": ("n2i", "n.c", "total_2"),
+    "y": ("yi", "te"),
+    "v": ("vi",),
+    "se": ("sei", "sete"),
+}
+_BRACKET = re.compile(r"\s*[(\[].*")
 
 
 def map_headers(check: Checker, columns: Mapping[str, str]) -> None:
@@ -63,6 +77,8 @@ def _map_explicitly(check: Checker, name: str, header: str, doubled: Collection[
 def _refuse_typos(check: Checker, extras: Iterable[str]) -> None:
     told = set(_NO_TYPO)
     for header in extras:
+        if _refuse_unclear(check, header):
+            continue
         absent = [name for name in COLUMNS if name not in check.names and name not in told]
         sem = _standard_error(header, check.names)
         near = sem or _like(header, absent)
@@ -100,6 +116,26 @@ def _names_error(header: str) -> bool:
     return bool({"se", "sem", "stderr"} & set(words)) or "".join(words).startswith("se")
 
 
+def _refuse_unclear(check: Checker, header: str) -> bool:
+    """Refuse a header that is a known column with a remark, or an SEM of nobody knows what."""
+    keep = f"keep it with columns={{'{header}': '{header}'}}"
+    plain = _BRACKET.sub("", header)
+    name = _canonical(plain)
+    if name in COLUMNS and name not in check.names and plain != header:
+        also = {
+            "duration": f", with the unit of its numbers: units={{'{name}': 'h'}}",
+            "dose": ", with its unit in a column dose_unit",
+        }.get(COLUMNS[name].kind, "")
+        remedy = f"map it with columns={{'{name}': '{header}'}}{also}, or {keep}"
+        check.fault(None, header, f"is not read as '{name}'", remedy)
+        return True
+    if name == "sem" and "se" not in check.names:
+        remedy = f"name it sem_treated or sem_control, or se if it is that of y, or {keep}"
+        check.fault(None, header, "does not say of which arm", remedy)
+        return True
+    return False
+
+
 def _is_kin(header: str, name: str) -> bool:
     """Return whether one is made of whole words of the other: control, dose_norm; no typo."""
     words, known = set(header.split("_")), set(name.split("_"))
@@ -109,25 +145,40 @@ def _is_kin(header: str, name: str) -> bool:
 def require_columns(check: Checker, outcomes: bool) -> bool:
     """Note the columns without which the table says nothing; return whether all are there."""
     needed = [name for name, column in COLUMNS.items() if column.required]
+    meant = _named_elsewhere(check)
     if outcomes:
-        needed += _outcome_columns(set(check.names) | check.doubled)
+        needed += _outcome_columns(set(check.names) | check.doubled, meant)
     gaps = [name for name in needed if name not in check.names]
     for name in gaps:
-        if name in check.doubled:
-            continue
-        free = [h for h in check.headers if h not in check.names.values()]
-        if name.startswith("sd_"):
-            free = [h for h in free if not _names_error(h)]
-        like = nearest(name, free)
-        hint = "" if like is None else f"; the nearest is '{like}'"
-        instead = f"; {INSTEAD} will do too" if name.startswith("sd_") else ""
-        remedy = f"add it, or map yours with columns={{'{name}': ...}}{instead}"
-        check.fault(None, name, f"is missing{hint}", remedy)
+        if name not in check.doubled:
+            check.fault(None, name, *_missing(check, name, meant.get(name)))
     return not gaps and not check.doubled
 
 
-def _outcome_columns(present: set[str]) -> list[str]:
+def _missing(check: Checker, name: str, header: str | None) -> tuple[str, str]:
+    """Return (problem, remedy) of a needed column; `header` is what others call it."""
+    if header is not None:
+        return f"is missing; '{header}' may be it", f"map it with columns={{'{name}': '{header}'}}"
+    free = [h for h in check.headers if h not in check.names.values()]
+    spread = name.startswith("sd_")
+    like = nearest(name, [h for h in free if not (spread and _names_error(h))])
+    hint = "" if like is None else f"; the nearest is '{like}'"
+    instead = f"; {INSTEAD} will do too" if spread else ""
+    return f"is missing{hint}", f"add it, or map yours with columns={{'{name}': ...}}{instead}"
+
+
+def _named_elsewhere(check: Checker) -> dict[str, str]:
+    """Return headers by the absent column that other programs call so."""
+    free = {_canonical(h): h for h in check.headers if h not in check.names.values()}
+    names = {other: name for name, others in ELSEWHERE.items() for other in others}
+    return {names[h]: free[h] for h in free if h in names and names[h] not in check.names}
+
+
+def _outcome_columns(present: set[str], meant: Collection[str] = ()) -> list[str]:
     arms = [name for name in ARMS if name not in supplied(present)]
+    if arms and "y" not in present and "y" in meant:
+        effect = [name for name in EFFECT if name in meant]
+        return [*effect, *_outcome_columns(present | set(effect))]
     if "y" not in present:
         return arms
     spread = present & {"v", "se"} or {"ci_low", "ci_high"} <= present

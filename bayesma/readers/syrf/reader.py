@@ -160,7 +160,7 @@ def read_syrf(
         export.source,
         [export.rows[treated.row] for treated, _ in pairs],
         mapping,
-        units,
+        {"delay": "d", **(units or {})},  # days they are by now
         ranges=ranges,
     )
     suspects = suspicion(table, confirmed=words.error_type)
