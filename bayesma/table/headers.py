@@ -77,7 +77,7 @@ def _map_explicitly(check: Checker, name: str, header: str, doubled: Collection[
 def _refuse_typos(check: Checker, extras: Iterable[str]) -> None:
     told = set(_NO_TYPO)
     for header in extras:
-        if _refuse_unclear(check, header):
+        if not _standard_error(header, check.names) and _refuse_unclear(check, header):
             continue
         absent = [name for name in COLUMNS if name not in check.names and name not in told]
         sem = _standard_error(header, check.names)
