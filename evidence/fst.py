@@ -41,10 +41,9 @@ PUBLISHED = ("rows", "split", "LS")
 # By hand, not by this script: rma(yi, vi), rma.mv(yi, vi, random = ~ 1 | id) and
 # rma.mv(yi, vi, random = ~ 1 | id/line) after escalc("SMD", vtype = ...). rma.mv stops at its
 # default tolerance; rma differs by 3e-8.
-BY_HAND = (
-    "REML here is the marginal algebra that the sampler runs, maximised. Checked by hand against "
-    "rma and rma.mv of metafor 3.8.1 on the 24 combinations without rho: the largest difference "
-    "in g or an end of its interval is 7e-6.\n"
+ALGEBRA = (
+    "REML here is the marginal algebra that the sampler runs, maximised; tests/test_marginal.py "
+    "holds that algebra to the restricted likelihoods of metafor's rma and rma.mv.\n"
 )
 
 Floats = NDArray[np.float64]
@@ -224,7 +223,7 @@ def main() -> None:
         "immobility from 200 studies, control minus treated. Intervals are 95%.\n",
         section("Pooled g by size of the control group and variance", shown(found), index=False),
         in_words(found, table),
-        "\n" + BY_HAND,
+        "\n" + ALGEBRA,
         "\nThe posterior has the default priors: level N(0, 5), each tau HalfNormal(2). tau2 is "
         "that between studies first; I2 takes their sum.\n",
         section(
