@@ -112,11 +112,19 @@ def same(text, value):
     return float(text) == value if isinstance(value, float) else text == value
 
 
-def close(found, meant):
+def close(found, meant, own=False):
+    if own and isinstance(found, str) and isinstance(meant, float):
+        # Where a cell of the reviewer's own looks like a label ("1990e0"), the column stays text
+        # and a note says so: what it says is the same.
+        found = float(found) if _is_number(found) else found
     if isinstance(meant, float) and isinstance(found, float):
         # Some roundings of either side, and cancellation where means are near each other.
         return found == pytest.approx(meant, rel=1e-9, abs=1e-12)
     return found == meant
+
+
+def _is_number(text):
+    return re.fullmatch(r"\s*[+-]?[0-9.]+([eE][+-]?[0-9]+)?\s*", text) is not None
 
 
 def agrees(records, meant):
@@ -125,7 +133,8 @@ def agrees(records, meant):
     for record, row in zip(records, meant, strict=True):
         assert NONSENSE not in row.values(), (row, record)
         for name, value in row.items():
-            assert close(record.get(name), value), (name, record.get(name), value)
+            found = record.get(name)
+            assert close(found, value, own=name == "year"), (name, found, value)
         assert isinstance(record["y"], float)  # infinity is a text in JSON, NaN null
         assert isinstance(record["v"], float)
         assert record["v"] > 0
@@ -157,7 +166,7 @@ def canonical(row):
 
 
 @given(grids(), STYLES)
-@examples(150)
+@examples(60)
 def test_a_table_is_read_right_however_it_is_written(folder, table, style):
     clear(folder)
     rows, grid = table
@@ -225,7 +234,7 @@ def _meaning_is_lost(grid, row, name):
 
 
 @given(grids(plain=True), STYLES, st.data())
-@examples(450)
+@examples(150)
 def test_a_spoilt_cell_is_refused_or_read_as_what_it_says(folder, table, style, data):
     clear(folder)
     _, grid = table
@@ -243,7 +252,7 @@ def test_a_spoilt_cell_is_refused_or_read_as_what_it_says(folder, table, style, 
 
 
 @given(grids(plain=True), STYLES, st.data())
-@examples(150)
+@examples(60)
 def test_cells_in_each_others_place_are_read_as_they_stand(folder, table, style, data):
     clear(folder)
     _, grid = table
@@ -284,7 +293,7 @@ def spoilt_rows(kind, grid, at):
 
 
 @given(grids(plain=True), STYLES, st.sampled_from(ROW_SLIPS), st.data())
-@examples(120)
+@examples(50)
 def test_spoilt_rows_are_refused_and_none_is_lost(folder, table, style, kind, data):
     clear(folder)
     _, grid = table
@@ -304,7 +313,7 @@ def test_spoilt_rows_are_refused_and_none_is_lost(folder, table, style, kind, da
 
 
 @given(grids(plain=True), STYLES, st.data())
-@examples(80)
+@examples(40)
 def test_a_spoilt_header_is_refused_or_a_column_of_its_own(folder, table, style, data):
     clear(folder)
     _, grid = table
@@ -359,7 +368,7 @@ def spoilt_bytes(kind, content, data):
 
 
 @given(grids(plain=True), STYLES, st.sampled_from(FILE_SLIPS), st.data())
-@examples(180)
+@examples(70)
 def test_a_spoilt_file_is_refused_or_a_table_of_effects(folder, table, style, kind, data):
     clear(folder)
     _, grid = table
@@ -400,7 +409,7 @@ OTHER = {"StudyId": "s2", "Title": "Another", "Authors": "E. Farmer", "OutcomeAv
 
 
 @given(st.sampled_from(list(ARM)), st.integers(0, 3), st.booleans(), st.data())
-@examples(100)
+@examples(50)
 def test_a_spoilt_export_is_refused_or_paired_as_before(folder, name, row, leave_out, data):
     clear(folder)
     frame = export({}, SALINE, OTHER, SALINE | OTHER | {"OutcomeAverage": "90"})
