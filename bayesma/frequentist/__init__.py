@@ -1,0 +1,1 @@
+"""The classical engine: pooling, meta-regression, dependence, bias and influence."""
