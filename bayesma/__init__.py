@@ -25,7 +25,23 @@ if TYPE_CHECKING:
         TableError,
         UnseenLevelError,
     )
-    from bayesma.frequentist import MetaRegression, Pooled, meta_regression, pool
+    from bayesma.frequentist import (
+        Asymmetry,
+        Filled,
+        MetaRegression,
+        PetPeese,
+        Pooled,
+        SelectionModel,
+        cumulative,
+        egger,
+        influence,
+        leave_one_out,
+        meta_regression,
+        pet_peese,
+        pool,
+        selection_model,
+        trim_and_fill,
+    )
     from bayesma.plots import plot_decay
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
@@ -75,10 +91,21 @@ __all__ = [
     "fit",
     "load_fit",
     # the classical engine
+    "Asymmetry",
+    "Filled",
     "MetaRegression",
+    "PetPeese",
     "Pooled",
+    "SelectionModel",
+    "cumulative",
+    "egger",
+    "influence",
+    "leave_one_out",
     "meta_regression",
+    "pet_peese",
     "pool",
+    "selection_model",
+    "trim_and_fill",
     # questions
     "auc",
     "compare_regimens",
@@ -130,7 +157,23 @@ if not TYPE_CHECKING:
             "TableError",
             "UnseenLevelError",
         ),
-        "frequentist": ("MetaRegression", "Pooled", "meta_regression", "pool"),
+        "frequentist": (
+            "Asymmetry",
+            "Filled",
+            "MetaRegression",
+            "PetPeese",
+            "Pooled",
+            "SelectionModel",
+            "cumulative",
+            "egger",
+            "influence",
+            "leave_one_out",
+            "meta_regression",
+            "pet_peese",
+            "pool",
+            "selection_model",
+            "trim_and_fill",
+        ),
         "plots": ("plot_decay",),
         "posterior": ("Fit", "load_fit"),
         "queries": (
