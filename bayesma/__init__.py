@@ -25,7 +25,15 @@ if TYPE_CHECKING:
         TableError,
         UnseenLevelError,
     )
-    from bayesma.frequentist import MetaRegression, Pooled, meta_regression, pool
+    from bayesma.frequentist import (
+        MetaRegression,
+        Pooled,
+        Subgroups,
+        between_groups,
+        meta_regression,
+        pool,
+        subgroups,
+    )
     from bayesma.plots import plot_decay
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
@@ -77,8 +85,11 @@ __all__ = [
     # the classical engine
     "MetaRegression",
     "Pooled",
+    "Subgroups",
+    "between_groups",
     "meta_regression",
     "pool",
+    "subgroups",
     # questions
     "auc",
     "compare_regimens",
@@ -130,7 +141,15 @@ if not TYPE_CHECKING:
             "TableError",
             "UnseenLevelError",
         ),
-        "frequentist": ("MetaRegression", "Pooled", "meta_regression", "pool"),
+        "frequentist": (
+            "MetaRegression",
+            "Pooled",
+            "Subgroups",
+            "between_groups",
+            "meta_regression",
+            "pool",
+            "subgroups",
+        ),
         "plots": ("plot_decay",),
         "posterior": ("Fit", "load_fit"),
         "queries": (

@@ -2,5 +2,15 @@
 
 from bayesma.frequentist.pooled import Pooled, pool
 from bayesma.frequentist.regression import MetaRegression, meta_regression
+from bayesma.frequentist.subgrouping import Between, Subgroups, between_groups, subgroups
 
-__all__ = ["MetaRegression", "Pooled", "meta_regression", "pool"]
+__all__ = [
+    "Between",
+    "MetaRegression",
+    "Pooled",
+    "Subgroups",
+    "between_groups",
+    "meta_regression",
+    "pool",
+    "subgroups",
+]
