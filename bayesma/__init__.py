@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         pool,
         subgroups,
     )
-    from bayesma.plots import plot_decay
+    from bayesma.plots import plot_decay, plot_forest
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
         auc,
@@ -107,6 +107,7 @@ __all__ = [
     "time_to_loss",
     "unknown_delays",
     "plot_decay",
+    "plot_forest",
     # what can go wrong
     "BayesmaError",
     "ConvergenceWarning",
@@ -150,7 +151,7 @@ if not TYPE_CHECKING:
             "pool",
             "subgroups",
         ),
-        "plots": ("plot_decay",),
+        "plots": ("plot_decay", "plot_forest"),
         "posterior": ("Fit", "load_fit"),
         "queries": (
             "auc",

@@ -25,8 +25,9 @@ Floats = NDArray[np.float64]
 
 SHARES = ("common", "separate")
 COLUMNS = (
-    "k estimate se ci_low ci_high statistic df p tau2 i2 q q_df q_p prediction_low prediction_high"
-).split()
+    *("k", "estimate", "se", "ci_low", "ci_high", "statistic", "df", "p", "tau2"),
+    *("i2", "q", "q_df", "q_p", "prediction_low", "prediction_high"),
+)
 
 
 @dataclass(frozen=True)
