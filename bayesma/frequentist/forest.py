@@ -21,9 +21,10 @@ __all__ = ["Block", "Diamond", "Forest", "forest_of", "limits_of"]
 
 Floats = NDArray[np.float64]
 
-# Past this share of the rows, single wide intervals do not set the axis.
-INNER = 0.96
-# Intervals of the rows that set it reach this far at most, in widths of what else must be seen.
+# Above FEW rows, effects more than FENCE interquartile ranges beyond the quartiles (Tukey's "far
+# out"), and this share of the ends of intervals on either side, do not set the axis.
+FEW, FENCE, TAIL = 20, 3.0, 0.025
+# Intervals reach this far beyond what must be seen at most, in widths of it.
 REACH = 1.5
 
 
@@ -150,12 +151,18 @@ def limits_of(forest: Forest) -> tuple[float, float]:
     for diamond in forest.diamonds:
         must += [diamond.low, diamond.high, *(diamond.prediction or ())]
     rows = forest.rows
-    tail = (1 - INNER) / 2 if len(rows) > 20 else 0.0
-    must += [float(rows["y"].quantile(tail)), float(rows["y"].quantile(1 - tail))]
-    low, high = min(must), max(must)
+    y, ends = rows["y"].to_numpy(), rows[["low", "high"]].to_numpy()
+    tail = 0.0
+    if len(y) > FEW:
+        tail = TAIL
+        lower, upper = np.quantile(y, [0.25, 0.75])
+        seen = (y >= lower - FENCE * (upper - lower)) & (y <= upper + FENCE * (upper - lower))
+        y, ends = y[seen], ends[seen]
+    low, high = min(*must, float(y.min())), max(*must, float(y.max()))
     reach = REACH * (high - low)
-    ends = rows["low"].quantile(tail), rows["high"].quantile(1 - tail)
-    low, high = min(low, max(ends[0], low - reach)), max(high, min(ends[1], high + reach))
+    lowest, highest = np.quantile(ends[:, 0], tail), np.quantile(ends[:, 1], 1 - tail)
+    low = min(low, max(float(lowest), low - reach))
+    high = max(high, min(float(highest), high + reach))
     margin = 0.03 * (high - low)
     return low - margin, high + margin
 
@@ -179,7 +186,9 @@ def _of_subgroups(result: Subgroups, labels: str | None, favours: Sequence[str] 
         )
         pooled = Diamond(
             f"{level} (k = {row['k']:.0f})",
-            *(float(row[name]) for name in ("estimate", "ci_low", "ci_high")),
+            float(row["estimate"]),
+            float(row["ci_low"]),
+            float(row["ci_high"]),
             None if np.isnan(ends[0]) else ends,
             words,
         )

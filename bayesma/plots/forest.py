@@ -34,7 +34,7 @@ __all__ = ["plot_forest"]
 
 # Inches. Above MANY rows they share THIN inches, without names and numbers.
 MANY, THIN = 60, 6.5
-TOP, AXIS, TITLE, PITCH = 0.36, 0.82, 0.28, 0.155
+TOP, AXIS, TITLE, PITCH = 0.36, 0.74, 0.28, 0.155
 CHARACTER, CAPTION_CHARACTER = 0.07, 0.0605
 
 
@@ -185,7 +185,7 @@ def _axis(axes: Axes, forest: Forest) -> None:
             text,
             (0, 0),
             xycoords=across,
-            xytext=(shift, -38),
+            xytext=(shift, -33),
             textcoords="offset points",
             ha=side,
             va="top",
@@ -212,7 +212,7 @@ def _remarks(forest: Forest, limits: tuple[float, float], thin: bool) -> list[st
     if cut:
         found.append(
             f"The axis cuts {cut} of {len(rows)} intervals"
-            f"{f', and {outside} effects lie outside it' if outside else ''}."
+            f"{f'; effects outside it: {outside}' if outside else ''}."
         )
     if any(pooled.prediction for pooled in forest.diamonds):
         found.append("Bars under diamonds: prediction intervals.")

@@ -174,11 +174,13 @@ def _write(sheet: Sheet, line: Line) -> None:
         "color": "0.35" if quiet else "black",
         "fontweight": "bold" if line.kind in ("title", "pooled") else "normal",
     }
+    if line.kind == "words":  # they may reach over the lines of the axes
+        style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     sheet.axes.text(
         (EDGE - sheet.left) / PLOT, line.at, label_of(line), ha="left", gid="words", **style
     )
     right = 1 + NUMBERS / PLOT
-    if numbers := _numbers(line, sheet.decimals):
+    if numbers := _numbers(line, sheet.decimals).replace("-", "−"):
         sheet.axes.text(right, line.at, numbers, ha="right", gid="numbers", **style)
     if line.row is not None:
         weight = f"{line.row['weight']:.1f}%"
