@@ -65,7 +65,9 @@ def highest(model: Stepwise, tau2: float) -> Peak:
     hill = _Hill.of(model)
     variances = (hill.scaled(tau2), hill.scaled(tau2) + 0.3)
     tops = [
-        hill.top(hill.start(first, weight)) for weight in STARTS for first in dict.fromkeys(variances)
+        hill.top(hill.start(first, weight))
+        for weight in STARTS
+        for first in dict.fromkeys(variances)
     ]
     return hill.peak(max(tops, key=hill.height))
 

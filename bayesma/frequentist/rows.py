@@ -33,6 +33,8 @@ class Rows:
         Study of each row; None where it is not known.
     notes : tuple of str
         What a reader should know of the rows.
+    measure : str
+        Effect measure; empty where it is not known.
     """
 
     y: Floats
@@ -41,6 +43,7 @@ class Rows:
     labels: tuple[str, ...] = field(repr=False)
     studies: tuple[str, ...] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    measure: str = ""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -57,6 +60,7 @@ class Rows:
             tuple(self.labels[i] for i in at),
             studies,
             self.notes,
+            self.measure,
         )
 
 
@@ -96,7 +100,7 @@ def rows_of(
         raise SpecError(f"data has {len(frame)} rows and y {len(y)}; they must go together")
     labels = _texts(frame, "row_id") or _numbers(len(y))
     _check(y, variances, labels)
-    return Rows(y, variances, frame, labels, _texts(frame, "study"))
+    return Rows(y, variances, frame, labels, _texts(frame, "study") or None)
 
 
 def _of_effects(effects: Effects, v: ArrayLike | None, data: pd.DataFrame | None) -> Rows:
@@ -115,7 +119,7 @@ def _of_effects(effects: Effects, v: ArrayLike | None, data: pd.DataFrame | None
     studies = _texts(effects.frame, "study")
     _check(y, variances, labels)
     frame = effects.frame.reset_index(drop=True)
-    return Rows(y, variances, frame, labels, studies, _dependence(studies))
+    return Rows(y, variances, frame, labels, studies, _dependence(studies), effects.measure)
 
 
 def _dependence(studies: tuple[str, ...] | None) -> tuple[str, ...]:
