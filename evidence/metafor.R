@@ -105,9 +105,14 @@ nested <- function(d) {
   found <- list()
   for (method in c("REML", "ML")) {
     # nlminb's own stopping rule, as tight as it still reports success.
-    fit <- attempt(rma.mv(d$y, V, mods = ~ x, random = ~ 1 | study/experiment, data = d,
-                          method = method, test = "t", dfs = "contain",
-                          control = list(rel.tol = 1e-12, iter.max = 1e4, eval.max = 1e4)))
+    fit <- NULL
+    for (tolerance in c(1e-13, 1e-12, 1e-11, 1e-10, 1e-9)) {
+      if (is.null(fit)) {
+        fit <- attempt(rma.mv(d$y, V, mods = ~ x, random = ~ 1 | study/experiment, data = d,
+                              method = method, test = "t", dfs = "contain",
+                              control = list(rel.tol = tolerance, iter.max = 1e4, eval.max = 1e4)))
+      }
+    }
     if (!is.null(fit)) {
       found[[paste("multilevel", method)]] <-
         c(coefficients(fit), list(sigma2 = plain(fit$sigma2), q = fit$QE, qm = fit$QM,
@@ -120,7 +125,9 @@ nested <- function(d) {
 }
 
 answers <- lapply(split(rows, rows$set), function(d) {
-  if (grepl("^nested", d$set[1])) nested(d) else univariate(d)
+  found <- if (grepl("^nested", d$set[1])) nested(d) else univariate(d)
+  # A list without names would be written as an array.
+  if (length(found)) found else setNames(list(), character())
 })
 answers$meta <- list(R = R.version.string, metafor = as.character(packageVersion("metafor")))
 write_json(answers, paths[2], digits = I(17), auto_unbox = FALSE, na = "null")

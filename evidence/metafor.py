@@ -24,8 +24,8 @@ import bayesma as bm
 from bayesma.errors import BayesmaError
 
 HERE = Path(__file__).parent
-# Below these sizes a number is rounding around 0: a tau2 that metafor leaves at 1e-12.
-SMALL = 1e-6
+# Below these sizes a number is rounding around 0, such as a tau2 that metafor leaves at 1e-12.
+SMALL, SMALL_P = 1e-3, 1e-12
 # A tau2 further from metafor's than its own stopping rule allows is another maximum, or a fault.
 APART = 1e-6
 PREDICTORS = {"sei": "se", "vi": "v", "ninv": "1/n", "sqrtninv": "1/sqrt(n)"}
@@ -48,10 +48,13 @@ class Tally:
         known = ~np.isnan(a)
         if not known.any():
             return
-        apart = np.abs(a - b)[known] / np.maximum(np.abs(b)[known], SMALL)
+        floor = SMALL_P if where.endswith(("p", "_p")) else SMALL
+        apart = np.abs(a - b)[known] / np.maximum(np.abs(b)[known], floor)
         self.numbers[feature] = self.numbers.get(feature, 0) + int(known.sum())
         if apart.max() > self.worst.get(feature, (-1.0, ""))[0]:
-            self.worst[feature] = (float(apart.max()), where)
+            at = int(apart.argmax())
+            values = f"{a[known][at]:.10g} here, {b[known][at]:.10g} there"
+            self.worst[feature] = (float(apart.max()), f"{where}: {values}")
 
     def table(self) -> pd.DataFrame:
         """Return a row a feature."""
@@ -263,8 +266,8 @@ def main() -> None:
     text = (
         "# The classical engine against metafor: made by evidence/metafor.py\n\n"
         f"{rows['set'].nunique()} random tables (seed {options.seed}), {meta['R'][0]}, metafor "
-        f"{meta['metafor'][0]}. A difference is relative to the number, or to {SMALL:g} where it "
-        "is smaller.\n"
+        f"{meta['metafor'][0]}. A difference is relative to the number, or to {SMALL:g} "
+        f"({SMALL_P:g} for P values) where it is smaller.\n"
         + section("Largest differences", tally.table(), index=False)
         + f"\n## What cannot be compared\n\n{told}\n"
     )
