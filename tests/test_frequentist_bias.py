@@ -334,7 +334,9 @@ def test_trim_and_fill_is_metafors(univariate, method, estimator):
                 same(value, expected[part], 1e-4 if loose else ITERATED, f"{where} {part}")
         np.testing.assert_array_equal(found.y[: found.k], y)
     # metafor itself stops with an error there; counted in the file.
-    expected = sum("error" in data["trimfill"][f"{method}_{estimator}"] for data in univariate.values())
+    expected = sum(
+        "error" in data["trimfill"][f"{method}_{estimator}"] for data in univariate.values()
+    )
     assert undefined == expected
 
 
@@ -464,7 +466,9 @@ def test_derivatives_are_those_of_the_likelihood():
         at = model.at(point[:2], point[2], point[3:])
         # Forward differences with steps of 1e-7: their error is of that size times a second
         # derivative, here up to some hundreds.
-        np.testing.assert_allclose(at.slope, approx_fprime(point, value, 1e-7), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            at.slope, approx_fprime(point, value, 1e-7), rtol=1e-4, atol=1e-4
+        )
         np.testing.assert_allclose(
             at.curvature, approx_fprime(point, slope, 1e-7), rtol=1e-4, atol=1e-3
         )

@@ -23,7 +23,15 @@ from bayesma.frequentist.regression import coefficient_table, linear_model
 from bayesma.frequentist.rows import Rows, rows_of
 from bayesma.smallstudy import SIZES
 
-__all__ = ["MODELS", "PREDICTORS", "Asymmetry", "dispersed", "egger", "line_design", "standardised_advice"]
+__all__ = [
+    "MODELS",
+    "PREDICTORS",
+    "Asymmetry",
+    "dispersed",
+    "egger",
+    "line_design",
+    "standardised_advice",
+]
 
 Floats = NDArray[np.float64]
 

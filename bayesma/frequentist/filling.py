@@ -123,7 +123,9 @@ def trim_and_fill(
         the same v; or k0 does not settle or is not defined.
     """
     if estimator not in ESTIMATORS:
-        raise SpecError(f"estimator = '{estimator}' is unknown; {did_you_mean(estimator, ESTIMATORS)}")
+        raise SpecError(
+            f"estimator = '{estimator}' is unknown; {did_you_mean(estimator, ESTIMATORS)}"
+        )
     if side is not None and side not in SIDES:
         raise SpecError(f"side = '{side}' is unknown; {did_you_mean(side, SIDES)}")
     canonical = method_of(method)

@@ -54,9 +54,7 @@ class PetPeese:
     def __repr__(self) -> str:
         """Say the result as a sentence of a paper would."""
         low, high = self.ci
-        return (
-            f"<PetPeese {self.chosen} {self.estimate:.4g} [{low:.4g}, {high:.4g}], k = {self.k}>"
-        )
+        return f"<PetPeese {self.chosen} {self.estimate:.4g} [{low:.4g}, {high:.4g}], k = {self.k}>"
 
 
 def pet_peese(

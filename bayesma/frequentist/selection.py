@@ -263,7 +263,9 @@ def _counts(model: Stepwise, terms: tuple[str, ...]) -> tuple[int, ...]:
 def _advice(steps: Steps, counts: tuple[int, ...], peak: Peak) -> tuple[str, ...]:
     notes = []
     few = [
-        f"{count} in {name}" for name, count in zip(steps.names, counts, strict=True) if count <= FEW
+        f"{count} in {name}"
+        for name, count in zip(steps.names, counts, strict=True)
+        if count <= FEW
     ]
     if few:
         notes.append(
