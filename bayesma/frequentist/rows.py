@@ -118,7 +118,7 @@ def _of_effects(effects: Effects, v: ArrayLike | None, data: pd.DataFrame | None
     return Rows(y, variances, frame, labels, studies, _dependence(studies))
 
 
-def _dependence(studies: tuple[str, ...]) -> tuple[str, ...]:
+def _dependence(studies: tuple[str, ...] | None) -> tuple[str, ...]:
     """Return a note where studies give several rows, which pooling takes as independent."""
     several = len(set(studies or ()))
     if studies is None or several == len(studies):
