@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TableError,
         UnseenLevelError,
     )
+    from bayesma.frequentist import MetaRegression, Pooled, meta_regression, pool
     from bayesma.plots import plot_decay
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
@@ -73,6 +74,11 @@ __all__ = [
     "build",
     "fit",
     "load_fit",
+    # the classical engine
+    "MetaRegression",
+    "Pooled",
+    "meta_regression",
+    "pool",
     # questions
     "auc",
     "compare_regimens",
@@ -124,6 +130,7 @@ if not TYPE_CHECKING:
             "TableError",
             "UnseenLevelError",
         ),
+        "frequentist": ("MetaRegression", "Pooled", "meta_regression", "pool"),
         "plots": ("plot_decay",),
         "posterior": ("Fit", "load_fit"),
         "queries": (

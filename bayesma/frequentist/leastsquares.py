@@ -1,0 +1,121 @@
+"""Weighted least squares, and the traces of the projection that heterogeneity needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesma.errors import SpecError
+
+__all__ = ["Weighted", "check_rank", "weighted"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """y = X b + e, e ~ (0, W^-1), solved through W^1/2 X = Q R.
+
+    P = W - W X (X'W X)^-1 X'W is W^1/2 (I - Q Q') W^1/2.
+
+    Attributes
+    ----------
+    w : ndarray, shape (k,)
+        Weights.
+    beta : ndarray, shape (p,)
+    cov : ndarray, shape (p, p)
+        (X'W X)^-1.
+    residual : ndarray, shape (k,)
+        y - X b.
+    basis : ndarray, shape (k, p)
+        Q.
+    log_det : float
+        log det X'W X.
+    """
+
+    w: Floats
+    beta: Floats
+    cov: Floats
+    residual: Floats
+    basis: Floats
+    log_det: float
+
+    @property
+    def hat(self) -> Floats:
+        """Diagonal of the hat matrix X (X'W X)^-1 X'W, shape (k,)."""
+        return np.asarray((self.basis**2).sum(axis=1))
+
+    @property
+    def q(self) -> float:
+        """Weighted sum of squares, r'W r = y'P y."""
+        return float((self.w * self.residual**2).sum())
+
+    def trace(self, a: Floats | float = 1.0) -> float:
+        """Return tr(P A) of a diagonal A."""
+        return float((self.w * a * (1 - self.hat)).sum())
+
+    def trace2(self, a: Floats | float = 1.0, b: Floats | float = 1.0) -> float:
+        """Return tr(P A P B) of diagonal A and B."""
+        left, right = self.w * a, self.w * b
+        inner = (self.basis.T * left) @ self.basis, (self.basis.T * right) @ self.basis
+        both = left * right
+        return float((both * (1 - 2 * self.hat)).sum() + (inner[0] * inner[1]).sum())
+
+
+def weighted(y: Floats, w: Floats, X: Floats) -> Weighted:
+    """Return the least-squares fit of y on X with weights w.
+
+    Parameters
+    ----------
+    y, w : ndarray, shape (k,)
+    X : ndarray, shape (k, p)
+        Of full rank.
+    """
+    root = np.sqrt(w)
+    basis, triangle = np.linalg.qr(root[:, None] * X)
+    inverse = np.linalg.inv(triangle)
+    beta = inverse @ (basis.T @ (root * y))
+    # Twice, as for any projection: what rounding leaves along X is taken out again.
+    residual = y - X @ beta
+    more = inverse @ (basis.T @ (root * residual))
+    log_det = 2 * float(np.log(np.abs(np.diag(triangle))).sum())
+    return Weighted(w, beta + more, inverse @ inverse.T, residual - X @ more, basis, log_det)
+
+
+def check_rank(X: Floats, terms: Sequence[str], k: int) -> None:
+    """Refuse a design in which a coefficient is not determined, naming the terms.
+
+    Raises
+    ------
+    SpecError
+        If there are no more rows than terms, or a term follows from others.
+    """
+    p = X.shape[1]
+    if k <= p:
+        raise SpecError(
+            f"{k} rows cannot carry {p} coefficients ({', '.join(terms)}) and a variance; "
+            "leave terms out"
+        )
+    size = np.sqrt((X**2).sum(axis=0))
+    unit = X / np.where(size > 0, size, 1.0)
+    kept: list[int] = []
+    redundant = []
+    for j in range(p):
+        # The length of a column of length 1 outside the span of those before it; below 1e-9,
+        # the root of rounding's square over some rows, it is none.
+        rest = unit[:, j]
+        if kept:
+            basis = np.linalg.qr(unit[:, kept])[0]
+            rest = rest - basis @ (basis.T @ rest)
+        if np.linalg.norm(rest) > 1e-9:
+            kept.append(j)
+        else:
+            redundant.append(terms[j])
+    if redundant:
+        raise SpecError(
+            f"collinear: {', '.join(redundant)} follow{'s' if len(redundant) == 1 else ''} from "
+            f"the other terms ({', '.join(terms[j] for j in kept)}); leave out what repeats"
+        )
