@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +31,14 @@ class Inference:
     Attributes
     ----------
     se, statistic, p : ndarray, shape (p,)
-    df : float or None
+    df : float, ndarray of shape (p,), or None
         None where the statistic is a z.
     ci : ndarray, shape (p, 2)
     """
 
     se: Floats
     statistic: Floats
-    df: float | None
+    df: Floats | float | None
     p: Floats
     ci: Floats
 
@@ -87,10 +88,10 @@ def scale_of(kind: str, q: float, df: int) -> float:
     return scale
 
 
-def critical(df: float | None, ci_prob: float) -> float:
-    """Return the quantile that bounds an equal-tailed interval."""
+def critical(df: Floats | float | None, ci_prob: float) -> Any:
+    """Return the quantile that bounds an equal-tailed interval, of the shape of df."""
     upper = 0.5 + ci_prob / 2
-    return float(special.ndtri(upper) if df is None else special.stdtrit(df, upper))
+    return special.ndtri(upper) if df is None else special.stdtrit(df, upper)
 
 
 def two_sided(statistic: Floats, df: Floats | float | None) -> Floats:
@@ -100,7 +101,7 @@ def two_sided(statistic: Floats, df: Floats | float | None) -> Floats:
     return np.asarray(2 * tail, dtype=float)
 
 
-def infer(beta: Floats, covariance: Floats, df: float | None, ci_prob: float) -> Inference:
+def infer(beta: Floats, covariance: Floats, df: Floats | float | None, ci_prob: float) -> Inference:
     """Return tests against 0 and intervals from a covariance."""
     se = np.sqrt(np.diag(covariance))
     statistic = beta / se

@@ -140,15 +140,15 @@ def pool(
 
 def pooled_from(model: MetaRegression, prediction: str = "as-ci") -> Pooled:
     """Return a regression on the intercept alone as a pooled effect."""
-    row = model.table.iloc[0]
-    df = None if model.ci_kind == "z" else float(row["df"])
+    found = model.inference
+    df = None if model.ci_kind == "z" else float(model.qe_df)
     return Pooled(
-        estimate=float(row["estimate"]),
-        se=float(row["se"]),
-        ci=(float(row["ci_low"]), float(row["ci_high"])),
-        statistic=float(row["statistic"]),
+        estimate=float(model.beta[0]),
+        se=float(found.se[0]),
+        ci=(float(found.ci[0, 0]), float(found.ci[0, 1])),
+        statistic=float(found.statistic[0]),
         df=df,
-        p=float(row["p"]),
+        p=float(found.p[0]),
         tau2=model.tau2,
         tau2_se=model.tau2_se,
         tau2_ci=model.tau2_ci,
@@ -178,6 +178,6 @@ def _prediction(model: MetaRegression, df: float | None, kind: str) -> tuple[flo
                 f"prediction='riley' has k - 2 = {model.k - 2} degrees of freedom; use 'as-ci'"
             )
         df = float(model.k - 2)
-    estimate, se = float(model.table["estimate"].iloc[0]), float(model.table["se"].iloc[0])
-    half = critical(df, model.ci_prob) * float(np.sqrt(se**2 + model.tau2))
+    estimate = float(model.beta[0])
+    half = float(critical(df, model.ci_prob) * np.sqrt(model.covariance[0, 0] + model.tau2))
     return estimate - half, estimate + half

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from bayesma.formulas import parse
 from bayesma.frequentist.coding import complete, treatment_matrix
 from bayesma.frequentist.heterogeneity import COMMON, log_likelihood, method_of, tau2_of
 from bayesma.frequentist.inference import (
+    Inference,
     check_probability,
     infer,
     joint_test,
@@ -53,8 +55,11 @@ class MetaRegression:
 
     Attributes
     ----------
-    table : pandas.DataFrame
-        Index: term; columns estimate, se, ci_low, ci_high, statistic, df, p. df is NaN for z.
+    terms : tuple of str
+    beta : ndarray, shape (p,)
+        Coefficients.
+    inference : Inference
+        Their standard errors, tests and intervals.
     covariance : ndarray, shape (p, p)
         Of the coefficients, with the Knapp-Hartung factor where asked for.
     tau2 : float
@@ -81,7 +86,9 @@ class MetaRegression:
     notes : tuple of str
     """
 
-    table: pd.DataFrame
+    terms: tuple[str, ...]
+    beta: Floats = field(repr=False)
+    inference: Inference = field(repr=False)
     covariance: Floats = field(repr=False)
     tau2: float
     tau2_se: float | None
@@ -108,13 +115,13 @@ class MetaRegression:
         """Say what was fitted."""
         return (
             f"<MetaRegression {self.method}, {self.ci_kind}, k = {self.k}: "
-            f"{', '.join(self.table.index)}; tau2 = {self.tau2:.4g}>"
+            f"{', '.join(self.terms)}; tau2 = {self.tau2:.4g}>"
         )
 
-    @property
-    def beta(self) -> Floats:
-        """Coefficients, shape (p,)."""
-        return self.table["estimate"].to_numpy(dtype=float)
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Index: term; columns estimate, se, ci_low, ci_high, statistic, df (NaN for z), p."""
+        return coefficient_table(self.terms, self.beta, self.inference)
 
     @property
     def log_likelihood(self) -> float:
@@ -225,14 +232,16 @@ def linear_model(
     fit, fixed = weighted(y, 1 / (v + tau2.value), X), weighted(y, 1 / v, X)
     covariance = fit.cov * scale_of(kind, fit.q, k - p)
     df = None if kind == "z" else float(k - p)
-    interval, more = None, ()
+    interval: tuple[float, float] | None = None
+    more: tuple[str, ...] = ()
     if method != COMMON:
         interval, more = tau2_interval(tau2_ci, y, v, X, tau2.value, method, ci_prob)
     i2, h2 = _heterogeneity(method, tau2.value, fixed, k - p)
-    table = coefficient_table(terms, fit.beta, covariance, df, ci_prob)
     qm, qm_df, qm_p = _moderators(terms, fit.beta, covariance, df)
     return MetaRegression(
-        table=table,
+        terms=terms,
+        beta=fit.beta,
+        inference=infer(fit.beta, covariance, df, ci_prob),
         covariance=covariance,
         tau2=tau2.value,
         tau2_se=tau2.se,
@@ -257,18 +266,15 @@ def linear_model(
     )
 
 
-def coefficient_table(
-    terms: tuple[str, ...], beta: Floats, covariance: Floats, df: float | None, ci_prob: float
-) -> pd.DataFrame:
-    """Return the coefficients with their tests; df is NaN for z."""
-    found = infer(beta, covariance, df, ci_prob)
+def coefficient_table(terms: tuple[str, ...], beta: Floats, found: Inference) -> pd.DataFrame:
+    """Return coefficients with their tests, a row a term; df is NaN for z."""
     columns = {
         "estimate": beta,
         "se": found.se,
         "ci_low": found.ci[:, 0],
         "ci_high": found.ci[:, 1],
         "statistic": found.statistic,
-        "df": np.full(len(beta), np.nan if df is None else df),
+        "df": np.broadcast_to(np.nan if found.df is None else found.df, len(beta)),
         "p": found.p,
     }
     return pd.DataFrame(columns, index=pd.Index(terms, name="term"))
