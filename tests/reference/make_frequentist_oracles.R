@@ -176,15 +176,14 @@ names(tau2_intervals) <- names(data)
 # ---- meta-regression -----------------------------------------------------------------------------
 
 regression_of <- function(f) {
-  s <- f$fit.stats
-  c(
-    list(terms = rownames(f$beta), estimate = plain(f$beta), se = f$se, statistic = plain(f$zval),
-         df = if (f$test == "z") NA else plain(f$ddf), p = plain(f$pval), ci_low = f$ci.lb,
-         ci_high = f$ci.ub, covariance = unname(f$vb), qm = f$QM, qm_df = plain(f$QMdf),
-         qm_p = f$QMp, r2 = given(f$R2)),
-    heterogeneity_of(f), list(test = f$test)
-  )
+  list(terms = rownames(f$beta), estimate = plain(f$beta), se = f$se, statistic = plain(f$zval),
+       df = if (f$test == "z") NA else plain(f$ddf), p = plain(f$pval), ci_low = f$ci.lb,
+       ci_high = f$ci.ub, covariance = unname(f$vb), qm = f$QM, qm_df = plain(f$QMdf),
+       qm_p = f$QMp)
 }
+# R2 of a common effect is that of lm, another quantity; at tau2 = 0 without moderators it has no
+# denominator.
+explained <- function(f) if (f$method == "EE" || !is.finite(given(f$R2))) NA else plain(f$R2)
 
 formulas <- list(
   moderated = list(x = ~ x, group = ~ group, both = ~ x + group, product = ~ x * group),
@@ -198,14 +197,16 @@ regressions <- lapply(names(formulas), function(name) {
   lapply(formulas[[name]], function(mods) {
     found <- list(formula = paste(deparse(mods), collapse = ""),
                   X = unname(model.matrix(mods, d)), fits = list())
-    for (m in METHODS) for (t in c("z", "t", "knha", "adhoc")) {
-      if (m == "EE" && t %in% c("knha", "adhoc")) next
-      f <- suppressWarnings(fit(d, m, t, mods = mods)) # R2 at tau2 = 0 warns
-      stopifnot_global(f)
-      r <- regression_of(f)
-      # R2 of a common effect is that of lm, which is another quantity.
-      if (m == "EE" || !is.finite(r$r2)) r$r2 <- NA
-      found$fits[[paste(m, t, sep = "_")]] <- r
+    fits <- lapply(METHODS, function(m) suppressWarnings(fit(d, m, mods = mods)))
+    lapply(fits, stopifnot_global)
+    found$heterogeneity <- by_row(lapply(fits, function(f) {
+      c(heterogeneity_of(f), list(r2 = explained(f)))
+    }))
+    pairs <- rbind(expand.grid(m = METHODS, t = c("z", "knha"), stringsAsFactors = FALSE),
+                   expand.grid(m = c("DL", "REML"), t = c("t", "adhoc"), stringsAsFactors = FALSE))
+    for (i in which(!(pairs$m == "EE" & pairs$t == "knha"))) {
+      f <- suppressWarnings(fit(d, pairs$m[i], pairs$t[i], mods = mods))
+      found$fits[[paste(f$method, f$test, sep = "_")]] <- regression_of(f)
     }
     f <- suppressWarnings(fit(d, mods = mods))
     found$tau2_interval <- tau2_interval(f, "QP", 95)
@@ -260,6 +261,8 @@ subgroups <- lapply(c(moderated = "moderated", heavy = "heavy"), function(name) 
 columns <- c("estimate", "se", "pval", "ci.lb", "ci.ub", "Q", "Qp", "tau2", "I2", "H2")
 walked <- function(x) {
   x <- as.data.frame(x)
+  names(x)[names(x) == "pvals"] <- "pval" # so cumul in 3.8
+  if (is.null(x$tau2)) x$tau2 <- 0 # a common effect
   found <- setNames(lapply(columns, function(n) plain(x[[n]])), sub("\\.", "_", columns))
   c(found, list(statistic = plain(x[[3]])))
 }
@@ -270,16 +273,14 @@ influence_of <- function(f) {
     list(dfbs = unname(as.matrix(as.data.frame(x$dfbs))), tau2 = f$tau2))
 }
 
-many <- setdiff(names(data), "two")
+many <- setdiff(names(data), c("two", "equal", "leaning_left"))
 deletion <- lapply(data[many], function(d) {
   list(
     leave_one_out = list(REML_z = walked(leave1out(fit(d))),
                          REML_knha = walked(leave1out(fit(d, test = "knha"))),
-                         DL_z = walked(leave1out(fit(d, "DL"))),
-                         EE_z = walked(leave1out(fit(d, "EE")))),
-    influence = list(REML_z = influence_of(fit(d)), DL_z = influence_of(fit(d, "DL")),
-                     REML_knha = influence_of(fit(d, test = "knha")),
-                     EE_z = influence_of(fit(d, "EE")))
+                         DL_z = walked(leave1out(fit(d, "DL")))),
+    influence = list(REML_z = influence_of(fit(d)), EE_z = influence_of(fit(d, "EE")),
+                     REML_knha = influence_of(fit(d, test = "knha")))
   )
 })
 deletion$moderated$influence_both <- list(
@@ -288,8 +289,7 @@ deletion$moderated$influence_both <- list(
 )
 # In the order of the rows; the first step is one study, to which Knapp-Hartung says nothing.
 accumulation <- lapply(data[many], function(d) {
-  list(REML_z = walked(cumul(fit(d))), DL_z = walked(cumul(fit(d, "DL"))),
-       EE_z = walked(cumul(fit(d, "EE"))))
+  list(REML_z = walked(cumul(fit(d))), EE_z = walked(cumul(fit(d, "EE"))))
 })
 
 # ---- asymmetry: regression tests, PET and PEESE --------------------------------------------------
@@ -394,20 +394,23 @@ study <- rep(seq_len(15), times = sample(1:3, 15, replace = TRUE))
 nested <- data.frame(study = study, experiment = ave(study, study, FUN = seq_along))
 nested <- nested[rep(seq_len(nrow(nested)), times = sample(1:3, nrow(nested), replace = TRUE)), ]
 rows <- nrow(nested)
-nested$cluster <- paste(nested$study, nested$experiment, sep = "/")
+nested$unit <- paste(nested$study, nested$experiment, sep = "/")
 nested$v <- round(rgamma(rows, 6, 20), 4)
 nested$x <- round(runif(rows, 0, 4), 3)
 nested$arm <- c("low", "high")[1 + nested$study %% 2] # constant within a study
 rho <- 0.5
-same <- outer(nested$cluster, nested$cluster, "==")
+same <- outer(nested$unit, nested$unit, "==")
 V <- rho * same * sqrt(outer(nested$v, nested$v))
 diag(V) <- nested$v
-centre <- 1.2 - 0.3 * nested$x + rnorm(15, 0, 0.9)[nested$study] +
-  rnorm(length(unique(nested$cluster)), 0, 0.6)[as.integer(factor(nested$cluster))]
+centre <- 1.2 - 0.3 * nested$x + rnorm(15, 0, 1.4)[nested$study] +
+  rnorm(length(unique(nested$unit)), 0, 0.6)[as.integer(factor(nested$unit))]
 nested$y <- round(centre + drop(t(chol(V)) %*% rnorm(rows)), 4)
 
-mv <- function(...) finest(function(tight) rma.mv(..., control = tight))
-three <- function(...) mv(y, random = ~ 1 | study/experiment, data = nested, ...)
+mv <- function(...) {
+  given <- list(...)
+  finest(function(tight) do.call(rma.mv, c(given, list(control = tight))))
+}
+three <- function(...) mv(yi = nested$y, random = ~ 1 | study/experiment, data = nested, ...)
 
 nested_of <- function(f) {
   s <- f$fit.stats
@@ -443,22 +446,28 @@ robust_of <- function(f, cluster, ...) {
   s <- list(terms = rownames(f$beta), clusters = r$n, se = plain(r$se), statistic = plain(r$zval),
             df = plain(if (is.null(r$dfs)) r$ddf else r$dfs), p = plain(r$pval),
             ci_low = plain(r$ci.lb), ci_high = plain(r$ci.ub), covariance = unname(as.matrix(r$vb)))
-  # The joint test of CR2 (approximate Hotelling) has changed its name between versions.
-  if (f$p > 1 && !isTRUE(list(...)$clubSandwich)) {
-    s <- c(s, list(qm = r$QM, qm_df = plain(r$QMdf), qm_p = r$QMp))
-  }
+  if (f$p > 1) s <- c(s, list(qm = r$QM, qm_df = plain(r$QMdf), qm_p = r$QMp))
   s
+}
+# What robust(clubSandwich = TRUE) calls; itself it does not find the data of these fits.
+satterthwaite_of <- function(f, cluster) {
+  vcov <- vcovCR(f, cluster = cluster, type = "CR2")
+  t <- coef_test(f, vcov = vcov, test = "Satterthwaite")
+  b <- conf_int(f, vcov = vcov, test = "Satterthwaite", level = 0.95)
+  list(terms = rownames(f$beta), clusters = length(unique(cluster)), se = plain(t$SE),
+       statistic = plain(t$tstat), df = plain(t$df_Satt), p = plain(t$p_Satt),
+       ci_low = plain(b$CI_L), ci_high = plain(b$CI_U), covariance = unname(as.matrix(vcov)))
 }
 sandwiches <- function(f, cluster) {
   list(CR0 = robust_of(f, cluster, adjust = FALSE), CR1 = robust_of(f, cluster),
-       CR2 = robust_of(f, cluster, clubSandwich = TRUE))
+       CR2 = satterthwaite_of(f, cluster))
 }
 
 full <- three(V = V)
 full_ml <- three(V = V, method = "ML")
 by_x <- three(V = V, mods = ~ x)
 diagonal <- three(V = nested$v)
-flat <- mv(y, V = V, random = ~ 1 | study, data = nested)
+flat <- mv(yi = nested$y, V = V, random = ~ 1 | study, data = nested)
 multilevel <- list(
   y = nested$y, v = nested$v, x = nested$x, arm = nested$arm,
   study = as.character(nested$study), experiment = as.character(nested$experiment),
@@ -491,21 +500,29 @@ multilevel <- list(
   )
 )
 
+# clubSandwich reads the call of a fit: written out here, at the variances found above.
+arm_x <- three(V = V, mods = ~ arm + x)
+full_call <- rma.mv(y, V, random = ~ 1 | study/experiment, data = nested, sigma2 = full$sigma2)
+x_call <- rma.mv(y, V, mods = ~ x, random = ~ 1 | study/experiment, data = nested,
+                 sigma2 = by_x$sigma2)
+arm_x_call <- rma.mv(y, V, mods = ~ arm + x, random = ~ 1 | study/experiment, data = nested,
+                     sigma2 = arm_x$sigma2)
+rma_call <- rma(y, v, data = nested, control = TIGHT)
+rma_x_call <- rma(y, v, mods = ~ x, data = nested, control = TIGHT)
 robust_section <- list(
-  note = paste("the fits of `multilevel`, and rma on y and v as if independent, clusters are studies;",
-               "CR1 is (n / (n - p)) CR0; CR2 is clubSandwich's with Satterthwaite df"),
-  full = sandwiches(full, nested$study), x = sandwiches(by_x, nested$study),
-  arm_x = sandwiches(three(V = V, mods = ~ arm + x), nested$study),
-  rma_REML = sandwiches(rma(y, v, data = nested, control = TIGHT), nested$study),
-  rma_REML_x = sandwiches(rma(y, v, mods = ~ x, data = nested, control = TIGHT), nested$study)
+  note = paste("the REML fits of `multilevel`, and rma on y and v as if independent; clusters are",
+               "studies; CR1 is n / (n - p) times CR0; CR2 is clubSandwich's, Satterthwaite df"),
+  full = sandwiches(full_call, nested$study), x = sandwiches(x_call, nested$study),
+  arm_x = sandwiches(arm_x_call, nested$study),
+  rma_REML = sandwiches(rma_call, nested$study), rma_REML_x = sandwiches(rma_x_call, nested$study)
 )
 
-# A boundary: no variance between studies beyond that between their experiments.
+# A boundary: studies whose means are all the same.
 boundary <- nested
-boundary$y <- round(1 + rep(c(1, -1), length.out = rows) *
-                      (0.4 + 0.3 * (as.integer(factor(nested$cluster)) %% 3)), 3)
-edge <- mv(y, V = V, random = ~ 1 | study/experiment, data = boundary)
+boundary$y <- round(1 + nested$y - ave(nested$y, nested$study), 4)
+edge <- mv(yi = boundary$y, V = V, random = ~ 1 | study/experiment, data = boundary)
 multilevel$boundary <- c(list(y = boundary$y), nested_of(edge))
+stopifnot(edge$sigma2[1] < 1e-6, full$sigma2 > 0.1)
 
 # ---- write ---------------------------------------------------------------------------------------
 
