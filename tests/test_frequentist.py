@@ -217,6 +217,8 @@ def test_of_two_maxima_the_higher_is_found():
     heights = [log_likelihood(t, y, v, X, True) for t in grid]
     found = tau2_of(y, v, X, "REML").value
     assert log_likelihood(found, y, v, X, True) >= max(heights)
+    assert any("more than one maximum" in note for note in pool(y, v).notes)
+    assert pool(Y, V).notes == ()
 
 
 def test_the_ends_of_a_profile_are_where_the_likelihood_says():
