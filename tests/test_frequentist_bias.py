@@ -9,16 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import arms, oracle
 from scipy.optimize import approx_fprime
 from scipy.stats import chi2, norm
 
 from bayesma.effects import Effects, effect_sizes
 from bayesma.errors import DataError, SpecError
-from bayesma.frequentist import egger, pet_peese, pool, selection_model, trim_and_fill
+from bayesma.frequentist import (
+    SelectionModel,
+    egger,
+    pet_peese,
+    pool,
+    selection_model,
+    trim_and_fill,
+)
 from bayesma.frequentist.asymmetry import PREDICTORS
 from bayesma.frequentist.selection import ALTERNATIVES
 from bayesma.frequentist.stepwise import Steps, Stepwise
-from helpers import arms
 
 # Closed forms differ by the order of summation alone; metafor solves X'W X, which costs it digits
 # where a size in thousands stands beside an intercept (its square is 1e10 of 1).
@@ -26,6 +33,8 @@ CLOSED = 1e-10
 INNER = 5e-9
 # metafor stops once tau2 moves by less than 1e-12, 1e-10 of the smallest tau2 of these data.
 ITERATED = 1e-9
+
+BOOK = "frequentist_oracles"
 
 Y = np.array([0.1, 0.8, -0.2, 1.4, 0.5])
 V = np.array([0.04, 0.09, 0.06, 0.2, 0.1])
@@ -93,6 +102,34 @@ def test_egger_is_metafors_regtest(univariate, predictor, model):
         seen += 1
     # One of the 8 data sets has no sizes.
     assert seen == (8 if predictor in ("se", "v") else 7)
+
+
+@pytest.mark.parametrize("name", oracle("asymmetry", BOOK))
+def test_egger_of_our_own_data_is_metafors(name):
+    data = oracle("data", BOOK)[name]
+    for row in pd.DataFrame(oracle("asymmetry", BOOK)[name]["regtest"]).to_dict("records"):
+        mixed = row["model"] == "rma"
+        how = {"method": row["method"], "ci": row["test"]} if mixed else {}
+        found = egger(
+            data["y"], data["v"], n=data["n"], predictor=row["predictor"], model=row["model"], **how
+        )
+        where = f"{name} {row['predictor']} {row['model']} {how}"
+        ours = {
+            "statistic": found.statistic,
+            "p": found.p,
+            "df": found.df,
+            "intercept": found.beta[0],
+            "slope": found.beta[1],
+            "intercept_se": found.inference.se[0],
+            "slope_se": found.inference.se[1],
+            "tau2": found.tau2,
+            "limit": found.limit,
+            "limit_low": found.limit_ci and found.limit_ci[0],
+            "limit_high": found.limit_ci and found.limit_ci[1],
+        }
+        for part, value in ours.items():
+            expected = None if pd.isna(row[part]) else row[part]
+            same(value, expected, INNER, f"{where} {part}")
 
 
 def test_egger_knows_metafors_names(univariate):
@@ -250,6 +287,15 @@ def test_pet_peese_is_rs_lm(univariate):
         same(found.p, chosen["p"][0], CLOSED, name)
 
 
+@pytest.mark.parametrize("name", oracle("asymmetry", BOOK))
+def test_pet_peese_of_our_own_data_is_rs_lm(name):
+    data, expected = oracle("data", BOOK)[name], oracle("asymmetry", BOOK)[name]
+    found = pet_peese(data["y"], data["v"])
+    for part, key in ((found.pet, "pet"), (found.peese, "peese")):
+        for column in ("estimate", "se", "statistic", "p", "ci_low", "ci_high"):
+            same(part.table[column], expected[key][column], CLOSED, f"{name} {key} {column}")
+
+
 def test_pet_peese_without_dispersion_is_metafors(univariate):
     """The same lines with v taken as it is: their standard errors differ by the dispersion."""
     for name, data in univariate.items():
@@ -340,6 +386,42 @@ def test_trim_and_fill_is_metafors(univariate, method, estimator):
     assert undefined == expected
 
 
+@pytest.mark.parametrize("name", oracle("filling", BOOK))
+def test_filling_of_our_own_data_is_metafors(name):
+    data, expected = oracle("data", BOOK)[name], oracle("filling", BOOK)[name]
+    for method, side in (expected["default_side"] or {}).items():
+        assert trim_and_fill(data["y"], data["v"], method=method, ci="z").side == side
+    for fit in expected["fits"]:
+        how = {part: fit[part] for part in ("estimator", "side", "method")}
+        found = trim_and_fill(data["y"], data["v"], ci="z", **how)
+        ours = {
+            "k0": found.k0,
+            "k0_se": found.k0_se,
+            "k0_p": found.p_k0,
+            "k": found.pooled.k,
+            "estimate": found.pooled.estimate,
+            "se": found.pooled.se,
+            "ci_low": found.pooled.ci[0],
+            "ci_high": found.pooled.ci[1],
+            "tau2": found.pooled.tau2,
+            "q": found.pooled.q,
+            "y_filled": found.y[found.k :],
+            "v_filled": found.v[found.k :],
+        }
+        for part, value in ours.items():
+            # metafor mirrors effects at a mean whose tau2 is within 1e-5 of its own.
+            loose = how["method"] == "REML" and found.k0 > 0
+            same(value, fit[part], 2e-4 if loose else ITERATED, f"{name} {how} {part}")
+        if found.k0:
+            # Ours is the mean itself: effects are mirrored at the pooled effect of the others.
+            order = np.argsort(data["y"])
+            order = order[::-1] if found.side == "right" else order
+            rest, far = np.split(order, [found.k - found.k0])
+            y, v = np.array(data["y"]), np.array(data["v"])
+            middle = pool(y[rest], v[rest], method=how["method"], ci="z").estimate
+            same(np.sort(found.y[found.k :]), np.sort(2 * middle - y[far]), 1e-12, f"{name} {how}")
+
+
 def test_the_sides_are_mirror_images():
     for estimator in ("L0", "R0"):
         left = trim_and_fill(Y, V, estimator=estimator, side="left")
@@ -416,38 +498,68 @@ def test_equal_variances_are_filled_on_the_side_that_is_given():
 # --- selection ---
 
 
+def near_peak(found: SelectionModel, expected: dict[str, Any], where: str) -> None:
+    """Hold ours to metafor's numbers as closely as metafor's search ended at the peak.
+
+    A point whose log likelihood is lower by g lies within sqrt(2 g) standard errors of the peak
+    in every direction (a quadratic around it); 1e-12 is what 15 digits leave of g.
+    """
+    gain = found.log_likelihood - expected["log_likelihood"]
+    # Ours is the higher peak, or the same.
+    assert gain > -1e-12, where
+    reach = 1.01 * np.sqrt(2 * (gain + 1e-12))
+    assert abs(found.estimate - expected["estimate"]) < reach * found.se, where
+    assert abs(found.tau2 - expected["tau2"]) < reach * (found.tau2_se or 1e-3), where
+    for ours, theirs, se in zip(found.delta, expected["delta"], found.delta_se, strict=True):
+        assert ours == theirs == 1 or abs(ours - theirs) < reach * se, where
+    # Standard errors move with the point, relatively a few times its distance; metafor's are
+    # of a numerical curvature, good to 1e-6.
+    assert found.se == pytest.approx(expected["se"], rel=5 * reach + 1e-6), where
+    known = [error for error in expected["delta_se"] if error is not None]
+    assert found.delta_se[1:] == pytest.approx(known, rel=5 * reach + 1e-6), where
+
+
 def test_selection_is_metafors(univariate):
     seen = 0
     for name, data in univariate.items():
-        y, v = data["columns"]["yi"], data["columns"]["vi"]
-        expected = data["selmodel"]["stepfun_025"]
-        found = selection_model(y, v)
-        assert found.alternative == expected["alternative"]
-        # Ours is the higher peak, or the same: 15 digits of some 50 are 1e-13.
-        gain = found.log_likelihood - expected["loglik"]
-        assert gain > -1e-12
-        # metafor stops where the likelihood rises by less than 1.5e-8 of itself; on log tau2,
-        # where tau2 is 0, long before it is (raudenbush1985_SMD).
-        assert gain < (1e-3 if found.tau2 == 0 else 2e-8), name
-        assert found.lrt - expected["LRT"] == pytest.approx(2 * gain, abs=1e-9)
+        theirs = data["selmodel"]["stepfun_025"]
+        found = selection_model(data["columns"]["yi"], data["columns"]["vi"])
+        assert found.alternative == theirs["alternative"]
+        gain = found.log_likelihood - theirs["loglik"]
+        assert found.lrt - theirs["LRT"] == pytest.approx(2 * gain, abs=1e-9)
         if found.tau2 == 0:
-            # Off the edge the errors are those of a tau2 near 0, and relative to its neighbours.
-            same(found.estimate, expected["b"], 1e-3, name)
-            same(found.delta[1], expected["delta"][1], 1e-3, name)
-            same(found.se, expected["se"], 1e-3, name)
-            assert expected["tau2"] < 1e-4
+            # metafor searches log tau2 and stops at 1.4e-5 of raudenbush1985_SMD, from where the
+            # likelihood still rises towards 0; the others move with it.
+            assert 0 < gain < 1e-3
+            for ours, key in ((found.estimate, "b"), (found.se, "se"), (found.delta[1], "delta")):
+                same(ours, np.atleast_1d(theirs[key])[-1], 1e-3, name)
             continue
-        # A point whose log likelihood is lower by g lies within sqrt(2 g) standard errors of the
-        # peak in every direction (a quadratic around it); 1e-12 is what 15 digits leave of g.
-        reach = 1.01 * np.sqrt(2 * (gain + 1e-12))
-        assert abs(found.estimate - expected["b"]) < reach * found.se, name
-        assert abs(found.tau2 - expected["tau2"]) < reach * found.tau2_se, name
-        assert abs(found.delta[1] - expected["delta"][1]) < reach * found.delta_se[1], name
-        # Standard errors move with the point: relatively, a few times its distance.
-        assert abs(found.se / expected["se"] - 1) < 5 * reach, name
-        assert abs(found.delta_se[1] / expected["se_delta"][1] - 1) < 5 * reach, name
+        # metafor stops where the likelihood rises by less than 1.5e-8 of itself.
+        assert gain < 2e-8, name
+        expected = {"estimate": theirs["b"], "log_likelihood": theirs["loglik"]}
+        near_peak(found, theirs | expected | {"delta_se": theirs["se_delta"]}, name)
         seen += 1
     assert seen == 7
+
+
+@pytest.mark.parametrize("name", oracle("selection", BOOK))
+def test_selection_in_our_own_data_is_metafors(name):
+    data = oracle("data", BOOK)[name]
+    for expected in oracle("selection", BOOK)[name]:
+        steps = np.atleast_1d(expected["steps"])
+        found = selection_model(
+            data["y"], data["v"], steps=steps, alternative=expected["alternative"]
+        )
+        where = f"{name} {steps}"
+        near_peak(found, expected, where)
+        # Twice what is gained on metafor's peak.
+        assert found.lrt == pytest.approx(expected["lrt"], abs=1e-9), where
+        same(found.lrt_p, chi2.sf(found.lrt, expected["lrt_df"]), 1e-10, where)
+        assert found.lrt_df == expected["lrt_df"]
+        same(found.log_likelihood_unselected, expected["log_likelihood_without"], 1e-10, where)
+        same(found.statistic, found.estimate / found.se, 1e-14, where)
+        same(np.mean(found.ci), found.estimate, 1e-10, where)
+        same(np.diff(found.ci)[0], 2 * norm.ppf(0.975) * found.se, 1e-10, where)
 
 
 def test_derivatives_are_those_of_the_likelihood():

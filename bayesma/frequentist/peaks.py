@@ -115,7 +115,7 @@ class _Hill:
     def climb(self, start: Floats) -> Floats:
         """Return a point near the top that is reached from another, by L-BFGS-B."""
         p, wide = self.model.X.shape[1], float(np.log(LARGEST))
-        bounds = [(None, None)] * p + [(0.0, None)]
+        bounds: list[tuple[float | None, float | None]] = [(None, None)] * p + [(0.0, None)]
         bounds += [(-wide, wide)] * (len(start) - p - 1)
 
         def down(point: Floats) -> tuple[float, Floats]:

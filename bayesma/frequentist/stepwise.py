@@ -61,7 +61,7 @@ class Steps:
     def interval(self, z: Floats) -> Integers:
         """Return the interval of each z."""
         p = 2 * special.ndtr(-np.abs(z)) if self.two_sided else special.ndtr(-z)
-        return np.searchsorted(np.array(self.bounds), p, side="left")
+        return np.asarray(np.searchsorted(np.array(self.bounds), p, side="left"), dtype=np.int64)
 
     @property
     def names(self) -> tuple[str, ...]:
