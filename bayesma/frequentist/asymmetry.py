@@ -128,7 +128,7 @@ def egger(
     ci: str = "z",
     ci_prob: float = 0.95,
 ) -> Asymmetry:
-    """Return the regression test for funnel asymmetry, y ~ b0 + b1 x: is b1 = 0?
+    """Return the test of b1 = 0 in y = b0 + b1 x: whether the funnel is askew.
 
     "mixed" adds tau2 to every v (Sterne & Egger 2005). "lm" multiplies every v by one dispersion
     instead, and tests on t with k - 2 degrees of freedom: with x = se it is the test of Egger et

@@ -177,7 +177,7 @@ def _deleted(model: MetaRegression, full: Weighted, i: int) -> tuple[float, ...]
     y, v, X = model.rows.y[keep], model.rows.v[keep], model.X[keep]
     # A row that a term rests on alone has no residual of its own.
     if len(independent(X)) < p:
-        return (np.nan,) * (len(MEASURES) + p)
+        return tuple(np.full(len(MEASURES) + p, np.nan).tolist())
     tau2 = tau2_of(y, v, X, model.method).value if k - 1 > p else 0.0
     fit = weighted(y, 1 / (v + tau2), X)
     scale = _scale(model, fit, i)
@@ -187,13 +187,13 @@ def _deleted(model: MetaRegression, full: Weighted, i: int) -> tuple[float, ...]
     everywhere = weighted(model.rows.y, 1 / (model.rows.v + tau2), model.X).cov
     residual = float(model.rows.y[i] - x @ fit.beta)
     return (
-        residual / np.sqrt(scale * (v_i + tau2) + predicted),
-        float(x @ change) / np.sqrt(scale * full.hat[i] * (v_i + tau2)),
+        float(residual / np.sqrt(scale * (v_i + tau2) + predicted)),
+        float(x @ change / np.sqrt(scale * full.hat[i] * (v_i + tau2))),
         float(change @ np.linalg.solve(model.covariance, change)),
         float(np.linalg.det(scale * fit.cov) / np.linalg.det(model.covariance)),
         tau2,
         weighted(y, 1 / v, X).q,
-        *(change / np.sqrt(scale * np.diag(everywhere))),
+        *(change / np.sqrt(scale * np.diag(everywhere))).tolist(),
     )
 
 

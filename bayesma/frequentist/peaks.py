@@ -63,6 +63,7 @@ def highest(model: Stepwise, tau2: float) -> Peak:
         If the likelihood rises without end, or is flat at its highest.
     """
     hill = _Hill.of(model)
+<<<<<<< HEAD
     variances = (hill.scaled(tau2), hill.scaled(tau2) + 0.3)
     tops = [
         hill.top(hill.start(first, weight))
@@ -70,6 +71,12 @@ def highest(model: Stepwise, tau2: float) -> Peak:
         for first in dict.fromkeys(variances)
     ]
     return hill.peak(max(tops, key=hill.height))
+=======
+    # Off the edge, from which tau2 might not find away.
+    first = tau2 / hill.unit**2 + 0.1
+    tops = [hill.climb(hill.start(first, weight)) for weight in STARTS]
+    return hill.peak(hill.top(max(tops, key=hill.height)))
+>>>>>>> h4_b
 
 
 @dataclass(frozen=True)
@@ -93,10 +100,6 @@ class _Hill:
         turned = Stepwise(model.y / unit, model.v / unit**2, basis * size, model.steps)
         return cls(turned, triangle / size, unit)
 
-    def scaled(self, tau2: float) -> float:
-        """Return tau2 in the data's own unit."""
-        return tau2 / self.unit**2
-
     def start(self, tau2: float, weight: float) -> Floats:
         """Return the fit without selection, with some weight for all intervals but the first."""
         beta = weighted(self.model.y, 1 / (self.model.v + tau2), self.model.X).beta
@@ -119,10 +122,10 @@ class _Hill:
         """Return the value."""
         return self.at(point)[0]
 
-    def top(self, start: Floats) -> Floats:
-        """Return the top that is reached from a point: near it by L-BFGS-B, then by Newton."""
+    def climb(self, start: Floats) -> Floats:
+        """Return a point near the top that is reached from another, by L-BFGS-B."""
         p, wide = self.model.X.shape[1], float(np.log(LARGEST))
-        bounds = [(None, None)] * p + [(0.0, None)]
+        bounds: list[tuple[float | None, float | None]] = [(None, None)] * p + [(0.0, None)]
         bounds += [(-wide, wide)] * (len(start) - p - 1)
 
         def down(point: Floats) -> tuple[float, Floats]:
@@ -130,11 +133,14 @@ class _Hill:
             return -value, -slope
 
         found = minimize(down, start, jac=True, method="L-BFGS-B", bounds=bounds)
-        point = np.asarray(found.x, dtype=float)
-        # Newton doubles the digits at every step: from L-BFGS-B's four or more, few are needed.
+        return np.asarray(found.x, dtype=float)
+
+    def top(self, point: Floats) -> Floats:
+        """Return the top near a point, by Newton."""
+        # Each step doubles the digits: from L-BFGS-B's four or more, few are needed.
         for _ in range(50):
             point, moved = self.step(point)
-            if moved < 1e-14:
+            if moved < 1e-12:
                 break
         return point
 

@@ -1,4 +1,4 @@
-"""Refits: the same pooling again and again, of some of the rows."""
+"""Refits: the same pooling again and again, of some of the rows each time."""
 
 from __future__ import annotations
 

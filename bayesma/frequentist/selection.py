@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -224,10 +225,11 @@ def _bounds(steps: Sequence[float]) -> tuple[float, ...]:
     """Return the upper bounds of the intervals, the last 1."""
     found = tuple(float(step) for step in np.atleast_1d(np.asarray(steps, dtype=float)))
     inner = found[:-1] if found and found[-1] == 1 else found
-    rising = all(low < high for low, high in zip(inner, inner[1:], strict=False))
+    rising = all(low < high for low, high in itertools.pairwise(inner))
     if not inner or not rising or not all(0 < step < 1 for step in inner):
         raise SpecError(
-            f"steps = {found}: p-values in (0, 1), each larger than the one before, e.g. (0.025, 0.5)"
+            f"steps = {found}: p-values in (0, 1), each larger than the one before, e.g. "
+            "(0.025, 0.5)"
         )
     return (*inner, 1.0)
 

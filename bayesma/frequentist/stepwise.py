@@ -61,7 +61,7 @@ class Steps:
     def interval(self, z: Floats) -> Integers:
         """Return the interval of each z."""
         p = 2 * special.ndtr(-np.abs(z)) if self.two_sided else special.ndtr(-z)
-        return np.searchsorted(np.array(self.bounds), p, side="left")
+        return np.asarray(np.searchsorted(np.array(self.bounds), p, side="left"), dtype=np.int64)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -158,40 +158,35 @@ class _Mass:
     def of(cls, model: Stepwise, mean: Floats, sd: Floats, d: Floats) -> _Mass:
         """Return A at means, standard deviations and weights."""
         groups = model.steps.groups
-        t = (model.steps.cuts * np.sqrt(model.v)[:, None] - mean[:, None]) / sd[:, None]
-        density = np.exp(-0.5 * (t**2 + LOG_2PI))
         s = sd[:, None]
-        # Derivatives of Phi(t) at each cut, and of a piece as the difference of its two cuts.
-        by_mean, by_tau2 = -density / s, -0.5 * density * t / s**2
-        pieces = {
-            "value": _pieces(t),
-            "mean": _between(by_mean),
-            "tau2": _between(by_tau2),
-            "mean2": _between(-density * t / s**2),
-            "both": _between(0.5 * density * (1 - t**2) / s**3),
-            "tau22": _between(0.25 * density * t * (3 - t**2) / s**4),
-        }
-        # Pieces summed over the intervals they belong to: (k, pieces) @ (pieces, intervals).
+        t = (model.steps.cuts * np.sqrt(model.v)[:, None] - mean[:, None]) / s
+        density = np.exp(-0.5 * (t**2 + LOG_2PI))
+        # Derivatives of Phi(t) at each cut, 0 beyond the first and the last.
+        at_cuts = np.zeros((5, len(mean), t.shape[1] + 2))
+        at_cuts[0, :, 1:-1] = -density / s
+        at_cuts[1, :, 1:-1] = -0.5 * density * t / s**2
+        at_cuts[2, :, 1:-1] = -density * t / s**2
+        at_cuts[3, :, 1:-1] = 0.5 * density * (1 - t**2) / s**3
+        at_cuts[4, :, 1:-1] = 0.25 * density * t * (3 - t**2) / s**4
+        # Those of a piece are the difference of its two cuts; pieces are summed over the
+        # intervals they belong to: (pieces,) @ (pieces, intervals).
         member = (groups[:, None] == np.arange(len(d))).astype(float)
-        summed = {name: piece @ member for name, piece in pieces.items()}
-        total = {name: piece @ d for name, piece in summed.items()}
-        slope = np.column_stack([total["mean"], total["tau2"], summed["value"][:, 1:]])
+        chance = _pieces(t) @ member
+        by_interval = (at_cuts[:, :, 1:] - at_cuts[:, :, :-1]) @ member
+        mean1, tau1, mean2, both, tau2 = by_interval @ d
+        slope = np.column_stack([mean1, tau1, chance[:, 1:]])
         second = np.zeros((len(mean), slope.shape[1], slope.shape[1]))
-        second[:, 0, 0], second[:, 1, 1] = total["mean2"], total["tau22"]
-        second[:, 0, 1] = second[:, 1, 0] = total["both"]
-        for j, name in enumerate(("mean", "tau2")):
-            second[:, j, 2:] = second[:, 2:, j] = summed[name][:, 1:]
-        return cls(total["value"], slope, second)
-
-
-def _between(at_cuts: Floats) -> Floats:
-    """Return what pieces have between cuts; nothing beyond the first and the last."""
-    return np.diff(at_cuts, axis=1, prepend=0.0, append=0.0)
+        second[:, 0, 0], second[:, 1, 1] = mean2, tau2
+        second[:, 0, 1] = second[:, 1, 0] = both
+        for j in (0, 1):
+            second[:, j, 2:] = second[:, 2:, j] = by_interval[j][:, 1:]
+        return cls(chance @ d, slope, second)
 
 
 def _pieces(t: Floats) -> Floats:
     """Return the normal probability of each piece, from the nearer tail."""
-    edges = np.pad(t, ((0, 0), (1, 1)), constant_values=((0, 0), (-np.inf, np.inf)))
+    edges = np.full((t.shape[0], t.shape[1] + 2), np.inf)
+    edges[:, 0], edges[:, 1:-1] = -np.inf, t
     low, high = edges[:, :-1], edges[:, 1:]
     flip = low > 0
     first = special.ndtr(np.where(flip, -low, high))
