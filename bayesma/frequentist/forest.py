@@ -17,7 +17,7 @@ from bayesma.frequentist.rows import Rows
 from bayesma.frequentist.sentences import decimals_of, heterogeneity, number, p_text
 from bayesma.frequentist.subgrouping import Subgroups
 
-__all__ = ["Block", "Diamond", "Forest", "forest_of", "limits_of"]
+__all__ = ["Block", "Diamond", "Forest", "between_words", "forest_of", "limits_of", "shortened"]
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 FEW, FENCE, TAIL = 20, 3.0, 0.025
 # Intervals reach this far beyond what must be seen at most, in widths of it.
 REACH = 1.5
+# Between a name that several rows have, and the row's id.
+SEPARATOR = " · "
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,15 @@ def limits_of(forest: Forest) -> tuple[float, float]:
     return low - margin, high + margin
 
 
+def shortened(label: str, length: int) -> str:
+    """Return a label of a length at most; of the id that tells rows apart nothing is lost."""
+    if len(label) <= length:
+        return label
+    name, dot, row = label.rpartition(SEPARATOR)
+    room = length - len(dot + row) - 1
+    return f"{label[: length - 1]}…" if room < 1 else f"{name[:room]}…{dot}{row}"
+
+
 # -- pieces ------------------------------------------------------------------------------------
 
 
@@ -255,7 +266,7 @@ def _labels(rows: Rows, column: str | None) -> list[str]:
     names = [" ".join(name.split()) for name in names]
     counts = Counter(names)
     return [
-        f"{name} · {label}" if counts[name] > 1 else name
+        f"{name}{SEPARATOR}{label}" if counts[name] > 1 else name
         for name, label in zip(names, rows.labels, strict=True)
     ]
 

@@ -91,6 +91,9 @@ def spread_sentences(result: Pooled) -> list[str]:
     low, high = result.tau2_ci
     said += f"; tau2 = {number(result.tau2)} [{number(low)}, {number(high)}]"
     said += f", tau = {number(math.sqrt(result.tau2))}"
+    if not low <= result.tau2 <= high:
+        # It inverts the distribution of Q at the weights of each tau2; the estimate does not.
+        said += f" (the Q-profile interval does not hold the {result.method} estimate)"
     decimals = decimals_of(result.se)
     ends = ", ".join(fixed(end, decimals) for end in result.prediction)
     return [said, f"a new study's true effect: {percent} prediction interval [{ends}]"]

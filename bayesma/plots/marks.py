@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 from matplotlib.transforms import blended_transform_factory
 
-from bayesma.frequentist.forest import Diamond
+from bayesma.frequentist.forest import Diamond, shortened
 from bayesma.frequentist.sentences import effect_text, fixed
 
 __all__ = ["Line", "Sheet", "draw", "label_of", "symbols"]
@@ -79,8 +79,7 @@ def symbols(text: str) -> str:
 def label_of(line: Line) -> str:
     """Return what stands to the left of a line."""
     if line.row is not None:
-        text = str(line.row["label"])
-        return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+        return shortened(str(line.row["label"]), LONGEST)
     if line.kind == "prediction":
         return "prediction interval"
     return line.pooled.label if line.kind == "pooled" and line.pooled else symbols(line.text)
