@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bayesma.errors import SpecError
 
-__all__ = ["Weighted", "check_rank", "weighted"]
+__all__ = ["Weighted", "check_rank", "independent", "weighted"]
 
 Floats = NDArray[np.float64]
 
@@ -99,11 +99,21 @@ def check_rank(X: Floats, terms: Sequence[str], k: int) -> None:
             f"{k} rows cannot carry {p} coefficients ({', '.join(terms)}) and a variance; "
             "leave terms out"
         )
+    kept = independent(X)
+    redundant = [terms[j] for j in range(p) if j not in kept]
+    if redundant:
+        raise SpecError(
+            f"collinear: {', '.join(redundant)} follow{'s' if len(redundant) == 1 else ''} from "
+            f"the other terms ({', '.join(terms[j] for j in kept)}); leave out what repeats"
+        )
+
+
+def independent(X: Floats) -> list[int]:
+    """Return the columns that do not follow from those before them."""
     size = np.sqrt((X**2).sum(axis=0))
     unit = X / np.where(size > 0, size, 1.0)
     kept: list[int] = []
-    redundant = []
-    for j in range(p):
+    for j in range(X.shape[1]):
         # The length of a column of length 1 outside the span of those before it; below 1e-9,
         # the root of rounding's square over some rows, it is none.
         rest = unit[:, j]
@@ -112,10 +122,4 @@ def check_rank(X: Floats, terms: Sequence[str], k: int) -> None:
             rest = rest - basis @ (basis.T @ rest)
         if np.linalg.norm(rest) > 1e-9:
             kept.append(j)
-        else:
-            redundant.append(terms[j])
-    if redundant:
-        raise SpecError(
-            f"collinear: {', '.join(redundant)} follow{'s' if len(redundant) == 1 else ''} from "
-            f"the other terms ({', '.join(terms[j] for j in kept)}); leave out what repeats"
-        )
+    return kept

@@ -188,7 +188,18 @@ def meta_regression(
     SpecError
         If a name is unknown, terms are collinear, or there are too few rows.
     """
-    rows = rows_of(effects, v, data=data)
+    rows, X, terms, notes = design_of(rows_of(effects, v, data=data), formula)
+    return linear_model(rows, X, terms, method, ci, ci_prob, tau2_ci, notes)
+
+
+def design_of(rows: Rows, formula: str) -> tuple[Rows, Floats, tuple[str, ...], tuple[str, ...]]:
+    """Return the rows that have all terms, their design matrix, its terms, and what was left out.
+
+    Raises
+    ------
+    SpecError
+        If a name is unknown, or the formula has group effects.
+    """
     parsed = parse(formula, "formula")
     if parsed.groups:
         raise SpecError(
@@ -201,8 +212,7 @@ def meta_regression(
         left = int((~keep).sum())
         notes = (f"{left} of {len(rows)} rows left out: a term of '{formula}' is missing",)
         rows = rows.take(np.flatnonzero(keep))
-    X, terms = treatment_matrix(parsed, rows.frame)
-    return linear_model(rows, X, terms, method, ci, ci_prob, tau2_ci, notes)
+    return rows, *treatment_matrix(parsed, rows.frame), notes
 
 
 def linear_model(
