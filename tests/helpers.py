@@ -14,9 +14,12 @@ ARMS = ("mean_treated", "sd_treated", "n_treated", "mean_control", "sd_control",
 
 
 @cache
-def oracle(section: str) -> Any:
-    """Return a section of the oracles that reference/make_oracles.R writes."""
-    return json.loads((REFERENCE / "oracles.json").read_text(encoding="utf-8"))[section]
+def oracle(section: str, book: str = "oracles") -> Any:
+    """Return a section of the oracles that the R scripts in reference/ write.
+
+    The books are "oracles" (make_oracles.R) and "frequentist_oracles".
+    """
+    return json.loads((REFERENCE / f"{book}.json").read_text(encoding="utf-8"))[section]
 
 
 def arms(rows: int = 3, **columns: Any) -> pd.DataFrame:
