@@ -12,94 +12,126 @@ from bayesma.cli.notes import print_notes
 from bayesma.cli.printing import print_cells, print_json
 
 if TYPE_CHECKING:
-    from bayesma.effects import Effects
-    from bayesma.frequentist import MetaRegression, Pooled, Subgroups
+    import pandas as pd
 
-__all__ = ["answer_pooled", "answer_regression", "notes_of"]
+    from bayesma.effects import Effects
+    from bayesma.frequentist import MetaRegression, Multilevel, Pooled, Subgroups
+
+    Result = Pooled | Subgroups | MetaRegression | Multilevel
+
+__all__ = ["answer", "notes_of"]
 
 ALL = "(all rows)"
 
 
-def notes_of(effects: Effects, found: Pooled | Subgroups | MetaRegression) -> tuple[str, ...]:
+def notes_of(effects: Effects, found: Result) -> tuple[str, ...]:
     """Return what was done to the table, and what to know of the result."""
     return tuple(dict.fromkeys((*effects.notes, *found.notes)))
 
 
-def answer_pooled(
-    effects: Effects, found: Pooled | Subgroups, csv: Path | None, as_json: bool
-) -> None:
-    """Print a pooled effect or subgroups in sentences, or as JSON; write the numbers if asked."""
-    import pandas as pd
+def answer(effects: Effects, found: Result, csv: Path | None, as_json: bool) -> None:
+    """Print a result in sentences, or as JSON; write its numbers to a file if asked."""
+    table, about = _records(effects, found)
+    write_csv(csv, table)
+    if as_json:
+        table.attrs.update(about)
+        print_json(table, notes_of(effects, found))
+        return
+    for sentence in _sentences(found):
+        OUT.print(sentence, soft_wrap=True)
+    from bayesma.frequentist import MetaRegression, Multilevel
 
-    from bayesma.frequentist import Pooled
+    if isinstance(found, MetaRegression) or (
+        isinstance(found, Multilevel) and found.prediction is None
+    ):
+        _print_coefficients(found.table, found.ci_prob)
+        print_notes(notes_of(effects, found), OUT)
+
+
+def _sentences(found: Result) -> list[str]:
+    from bayesma.frequentist import MetaRegression, Multilevel, Subgroups
     from bayesma.frequentist.forest import between_words
     from bayesma.frequentist.sentences import pooled_sentence, spread_sentences
 
-    total = found if isinstance(found, Pooled) else found.total
-    table = pd.DataFrame([_record(total)])
-    about = _about(effects, total)
-    if not isinstance(found, Pooled):
-        levels = found.table.reset_index()
-        table = pd.concat([levels, table.assign(level=ALL)[levels.columns]], ignore_index=True)
-        about["by"] = found.by
-        about["between"] = vars(found.between) | {"df": list(found.between.df)}
-    write_csv(csv, table)
-    if as_json:
-        table.attrs.update(about, rows=_rows(found))
-        print_json(table, notes_of(effects, found))
-        return
-    for sentence in (pooled_sentence(total), *spread_sentences(total)):
-        OUT.print(sentence, soft_wrap=True)
-    if not isinstance(found, Pooled):
-        OUT.print(between_words(found), soft_wrap=True)
+    if isinstance(found, MetaRegression):
+        return _regression_sentences(found)
+    if isinstance(found, Multilevel):
+        return _nested_sentences(found)
+    total = found.total if isinstance(found, Subgroups) else found
+    more = [between_words(found)] if isinstance(found, Subgroups) else []
+    return [pooled_sentence(total), *spread_sentences(total), *more]
 
 
-def answer_regression(
-    effects: Effects, model: MetaRegression, csv: Path | None, as_json: bool
-) -> None:
-    """Print the coefficients of a meta-regression, or as JSON; write the numbers if asked."""
-    table = model.table.reset_index()
-    write_csv(csv, table)
-    if as_json:
-        low, high = model.tau2_ci or (None, None)
-        table.attrs.update(
-            _about(effects, model),
-            k=model.k,
-            tau2=model.tau2,
-            tau2_se=model.tau2_se,
-            tau2_low=low,
-            tau2_high=high,
-            qm=model.qm,
-            qm_df=None if model.qm_df is None else list(model.qm_df),
-            qm_p=model.qm_p,
-            qe=model.qe,
-            qe_df=model.qe_df,
-            qe_p=model.qe_p,
-            i2=model.i2,
-            h2=model.h2,
-            r2=model.r2,
-            log_likelihood=model.log_likelihood,
-            aic=model.aic,
-            bic=model.bic,
-        )
-        print_json(table, notes_of(effects, model))
-        return
-    for sentence in _regression_sentences(model):
-        OUT.print(sentence, soft_wrap=True)
-    _print_coefficients(model)
-    print_notes(notes_of(effects, model), OUT)
+def _records(effects: Effects, found: Result) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the table of a result, and what JSON says beside it."""
+    import pandas as pd
+
+    from bayesma.frequentist import MetaRegression, Multilevel, Pooled, Subgroups
+
+    about: dict[str, Any] = {
+        "measure": effects.measure or None,
+        "variance": effects.variance if effects.measure else None,
+        "method": found.method,
+        "ci_prob": found.ci_prob,
+        "k": found.total.k if isinstance(found, Subgroups) else found.k,
+    }
+    if isinstance(found, Multilevel):
+        return found.table.reset_index(), about | _about_levels(found)
+    about["ci"] = found.ci_kind
+    if isinstance(found, MetaRegression):
+        return found.table.reset_index(), about | _about_regression(found)
+    about["rows"] = _rows(found)
+    if isinstance(found, Pooled):
+        return pd.DataFrame([_record(found)]), about
+    levels = found.table.reset_index()
+    whole = pd.DataFrame([_record(found.total)]).assign(level=ALL)[levels.columns]
+    about["by"] = found.by
+    about["between"] = vars(found.between) | {"df": list(found.between.df)}
+    return pd.concat([levels, whole], ignore_index=True), about
 
 
 # -- records -----------------------------------------------------------------------------------
 
 
-def _about(effects: Effects, model: Pooled | MetaRegression) -> dict[str, Any]:
+def _about_regression(model: MetaRegression) -> dict[str, Any]:
+    low, high = model.tau2_ci or (None, None)
     return {
-        "measure": effects.measure or None,
-        "variance": effects.variance if effects.measure else None,
-        "method": model.method,
-        "ci": model.ci_kind,
-        "ci_prob": model.ci_prob,
+        "tau2": model.tau2,
+        "tau2_se": model.tau2_se,
+        "tau2_low": low,
+        "tau2_high": high,
+        "i2": model.i2,
+        "h2": model.h2,
+        "r2": model.r2,
+        **_about_tests(model),
+    }
+
+
+def _about_levels(model: Multilevel) -> dict[str, Any]:
+    names = [str(name) for name in model.sigma2.index]
+    levels = zip(names, model.groups, model.sigma2, model.i2, strict=True)
+    return {
+        "df": model.df_kind,
+        "levels": [
+            {"level": name, "groups": int(groups), "sigma2": float(sigma2), "i2": float(i2)}
+            for name, groups, sigma2, i2 in levels
+        ],
+        "prediction": None if model.prediction is None else list(model.prediction),
+        **_about_tests(model),
+    }
+
+
+def _about_tests(model: MetaRegression | Multilevel) -> dict[str, Any]:
+    return {
+        "qm": model.qm,
+        "qm_df": None if model.qm_df is None else list(model.qm_df),
+        "qm_p": model.qm_p,
+        "qe": model.qe,
+        "qe_df": model.qe_df,
+        "qe_p": model.qe_p,
+        "log_likelihood": model.log_likelihood,
+        "aic": model.aic,
+        "bic": model.bic,
     }
 
 
@@ -146,14 +178,40 @@ def _rows(found: Pooled | Subgroups) -> list[dict[str, Any]]:
 # -- sentences ---------------------------------------------------------------------------------
 
 
+def _nested_sentences(model: Multilevel) -> list[str]:
+    from bayesma.frequentist.sentences import (
+        decimals_of,
+        fixed,
+        levels_text,
+        nested_sentence,
+        p_text,
+    )
+
+    left = f"{levels_text(model)}; Q({model.qe_df}) = {model.qe:.2f}, {p_text(model.qe_p)}"
+    if model.prediction is None:
+        return [f"multilevel meta-regression, {model.method}: k = {model.k}", *_terms(model), left]
+    decimals = decimals_of(float(model.inference.se[0]))
+    ends = ", ".join(fixed(end, decimals) for end in model.prediction)
+    percent = f"{100 * model.ci_prob:g}%"
+    said = f"a new study's true effect: {percent} prediction interval [{ends}]"
+    return [nested_sentence(model), left, said]
+
+
+def _terms(model: MetaRegression | Multilevel) -> list[str]:
+    from bayesma.frequentist.sentences import p_text
+
+    if model.qm is None or model.qm_df is None or model.qm_p is None:
+        return []
+    name = "Q" if len(model.qm_df) == 1 else "F"
+    df = ", ".join(f"{one:g}" for one in model.qm_df)
+    return [f"test of the terms: {name}({df}) = {model.qm:.2f}, {p_text(model.qm_p)}"]
+
+
 def _regression_sentences(model: MetaRegression) -> list[str]:
     from bayesma.frequentist.sentences import KINDS, number, p_text
 
     said = [f"meta-regression, {model.method}, {KINDS[model.ci_kind]}: k = {model.k}"]
-    if model.qm is not None and model.qm_df is not None and model.qm_p is not None:
-        name = "Q" if len(model.qm_df) == 1 else "F"
-        df = ", ".join(map(str, model.qm_df))
-        said.append(f"test of the terms: {name}({df}) = {model.qm:.2f}, {p_text(model.qm_p)}")
+    said += _terms(model)
     left = f"residual heterogeneity: Q({model.qe_df}) = {model.qe:.2f}, {p_text(model.qe_p)}; "
     left += f"I2 = {model.i2:.1f}%"
     if model.tau2_ci is not None:
@@ -165,18 +223,14 @@ def _regression_sentences(model: MetaRegression) -> list[str]:
     return said
 
 
-def _print_coefficients(model: MetaRegression) -> None:
-    from bayesma.frequentist.sentences import decimals_of, effect_text, p_text
+def _print_coefficients(table: pd.DataFrame, ci_prob: float) -> None:
+    from bayesma.frequentist.sentences import decimals_of, effect_text, p_text, statistic_text
 
     cells = []
-    for term, row in model.table.iterrows():
-        df = row["df"]
-        statistic = f"z = {row['statistic']:.2f}"
-        if not math.isnan(df):
-            statistic = f"t({df:g}) = {row['statistic']:.2f}"
+    for term, row in table.iterrows():
         interval = effect_text(
             row["estimate"], row["ci_low"], row["ci_high"], decimals_of(row["se"])
         )
-        cells.append((str(term), interval, statistic, p_text(row["p"])))
-    heads = ("term", f"estimate [{100 * model.ci_prob:g}% CI]", "test", "")
-    print_cells(heads, cells, whole="term")
+        df = None if math.isnan(row["df"]) else float(row["df"])
+        cells.append((str(term), interval, statistic_text(row["statistic"], df), p_text(row["p"])))
+    print_cells(("term", f"estimate [{100 * ci_prob:g}% CI]", "test", ""), cells, whole="term")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from bayesma.cli.answers import answer_pooled, answer_regression, notes_of
+from bayesma.cli.answers import answer, notes_of
 from bayesma.cli.app import app
+from bayesma.cli.asking import Asked, check, fitted
 from bayesma.cli.console import OUT
 from bayesma.cli.forest import print_forest
 from bayesma.cli.notes import print_notes
@@ -16,9 +17,6 @@ from bayesma.cli.options import Csv, Json
 from bayesma.cli.tables import Reading, effects_of
 from bayesma.errors import QueryError
 from bayesma.files import write_whole
-
-if TYPE_CHECKING:
-    from bayesma.frequentist import Pooled, Subgroups
 
 __all__ = ["pool_table"]
 
@@ -43,20 +41,37 @@ def pool_table(
         str, typer.Option(help="tau2 by DL, HE, HS, SJ, ML, REML, EB or PM; or common: no tau2.")
     ] = "REML",
     ci: Annotated[
-        str, typer.Option(help="Intervals: knapp-hartung, knapp-hartung-adhoc, t or z.")
-    ] = "knapp-hartung",
+        str | None,
+        typer.Option(help="Intervals: knapp-hartung (default), knapp-hartung-adhoc, t or z."),
+    ] = None,
     ci_prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
     by: Annotated[str | None, typer.Option(help="Pool within the levels of this column.")] = None,
-    tau2: Annotated[str, typer.Option(help="Of subgroups: common or separate.")] = "common",
+    tau2: Annotated[
+        str | None, typer.Option(help="Of subgroups: common (default) or separate.")
+    ] = None,
     formula: Annotated[
         str | None, typer.Option(help="Meta-regression: 'species + log(dose)'.")
     ] = None,
+    random: Annotated[
+        str | None, typer.Option(help="Multilevel: nested columns, study/experiment.")
+    ] = None,
+    df: Annotated[
+        str | None, typer.Option(help="Of a multilevel model: containment (default), t or z.")
+    ] = None,
+    rho: Annotated[
+        float | None, typer.Option(help="Sampling correlation within --within; needs --random.")
+    ] = None,
+    within: Annotated[
+        str | None, typer.Option(help="Column of effects that correlate; experiment if absent.")
+    ] = None,
     tau2_ci: Annotated[
-        str, typer.Option(help="Interval of tau2: q-profile or profile-likelihood.")
-    ] = "q-profile",
+        str | None,
+        typer.Option(help="Interval of tau2: q-profile (default) or profile-likelihood."),
+    ] = None,
     prediction: Annotated[
-        str, typer.Option(help="Prediction interval: as-ci, or riley (t, k - 2 df).")
-    ] = "as-ci",
+        str | None,
+        typer.Option(help="Prediction interval: as-ci (default), or riley (t, k - 2 df)."),
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Column that names the rows.")] = None,
     favours: Annotated[
         str | None, typer.Option(help="What lies below and above 0: 'favours A,favours B'.")
@@ -85,36 +100,26 @@ def pool_table(
     as_json: Json = False,
 ) -> None:
     """Pool effects: a forest, heterogeneity, subgroups or a meta-regression, without sampling."""
-    _check(ci, by, formula, picture)
+    asked = Asked(method, ci, ci_prob, by, tau2, formula, random, df, rho, within, tau2_ci,
+                  prediction)  # fmt: skip
+    check(asked)
+    if picture is not None and picture.suffix.lower() not in PICTURES:
+        raise QueryError(f"--picture {picture}: pictures are {', '.join(PICTURES)}")
     how = Reading(columns, units, members, sheet, ranges, data)
-    effects = effects_of(table, how, measure, variance)
-    asked: dict[str, Any] = {"method": method, "ci": ci, "ci_prob": ci_prob}
-    found: Pooled | Subgroups
+    effects = effects_of(table, how, measure, variance, rho or 0.0, within or "experiment")
+    found = fitted(effects, asked)
     if formula is not None:
-        from bayesma.frequentist import meta_regression
-
-        model = meta_regression(effects, formula, **asked, tau2_ci=tau2_ci)
-        answer_regression(effects, model, csv, as_json)
+        if picture is not None:
+            raise QueryError("--picture draws pooled effects; drop it, or --formula")
+        answer(effects, found, csv, as_json)
         return
-    if by is not None:
-        from bayesma.frequentist import subgroups
-
-        found = subgroups(effects, by, **asked, tau2=tau2, prediction=prediction)
-    else:
-        from bayesma.frequentist import pool
-
-        found = pool(effects, **asked, tau2_ci=tau2_ci, prediction=prediction)
     from bayesma.frequentist.forest import forest_of
 
     sides = None if favours is None else [side.strip() for side in favours.split(",")]
-    forest = forest_of(found, labels, sides)
+    forest = forest_of(found, labels, sides)  # type: ignore[arg-type]
     if picture is not None:  # before anything is printed: it may be refused
-        from bayesma.plots import plot_forest
-
-        figure = plot_forest(found, labels=labels, favours=sides)
-        kind = picture.suffix.lower().removeprefix(".")
-        write_whole(picture, lambda path: figure.savefig(path, format=kind, dpi=200))
-    answer_pooled(effects, found, csv, as_json)
+        _draw(picture, found, labels, sides)
+    answer(effects, found, csv, as_json)
     if as_json:
         return
     print_forest(forest, None if show_all else MOST)
@@ -123,13 +128,9 @@ def pool_table(
         OUT.print(f"written: {picture}", soft_wrap=True)
 
 
-def _check(ci: str, by: str | None, formula: str | None, picture: Path | None) -> None:
-    """Refuse options that do not go together."""
-    if ci.replace(".", "", 1).isdigit():
-        raise QueryError(f"--ci {ci}: the kind of interval is meant; its probability is --ci-prob")
-    if formula is not None:
-        for option, value in (("--by", by), ("--picture", picture)):
-            if value is not None:
-                raise QueryError(f"{option} is for pooled effects; drop it, or --formula")
-    if picture is not None and picture.suffix.lower() not in PICTURES:
-        raise QueryError(f"--picture {picture}: pictures are {', '.join(PICTURES)}")
+def _draw(picture: Path, found: Any, labels: str | None, sides: list[str] | None) -> None:
+    from bayesma.plots import plot_forest
+
+    figure = plot_forest(found, labels=labels, favours=sides)
+    kind = picture.suffix.lower().removeprefix(".")
+    write_whole(picture, lambda path: figure.savefig(path, format=kind, dpi=200))

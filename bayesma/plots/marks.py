@@ -73,7 +73,7 @@ class Sheet:
 
 def symbols(text: str) -> str:
     """Return words with the letters that a picture can have."""
-    return text.replace("tau2", "τ²").replace("I2", "I²")
+    return text.replace("tau2", "τ²").replace("sigma2", "σ²").replace("I2", "I²")
 
 
 def label_of(line: Line) -> str:
@@ -123,7 +123,7 @@ def _draw_row(sheet: Sheet, line: Line, row: Mapping[str, Any]) -> None:
         zorder=2,
     )
     # Its area goes with the weight.
-    size = (2.0 if thin else 8.5) * (row["weight"] / sheet.heaviest) ** 0.5
+    size = (2.0 if thin else 8.5) * (max(row["weight"], 0.0) / sheet.heaviest) ** 0.5
     axes.plot(
         [row["y"]],
         [line.at],
