@@ -50,15 +50,6 @@ if TYPE_CHECKING:
         subgroups,
         trim_and_fill,
     )
-    from bayesma.plots import plot_decay
-        MetaRegression,
-        Pooled,
-        Subgroups,
-        between_groups,
-        meta_regression,
-        pool,
-        subgroups,
-    )
     from bayesma.plots import plot_decay, plot_forest
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
@@ -207,15 +198,6 @@ if not TYPE_CHECKING:
             "sigma2_ci",
             "subgroups",
             "trim_and_fill",
-        ),
-        "plots": ("plot_decay",),
-            "MetaRegression",
-            "Pooled",
-            "Subgroups",
-            "between_groups",
-            "meta_regression",
-            "pool",
-            "subgroups",
         ),
         "plots": ("plot_decay", "plot_forest"),
         "posterior": ("Fit", "load_fit"),

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from tables import section
 
 import bayesma as bm
@@ -21,29 +20,25 @@ from bayesma.bayes.sampler import Compiled, Settings, compiled, sample
 from bayesma.covariance import Blocks, compound_symmetry
 from bayesma.design import Design, design
 from bayesma.effects import Effects
-from bayesma.marginal import levels
-from bayesma.maths import NumPyMaths
 from bayesma.measures import MEASURES, arms_of
 
 HERE = Path(__file__).parent
 SEED = 1
 VARIANCES = ("LS", "LS2", "UB", "AV")
 SIZES = {"split": "n_control_split", "true": "n_control"}
-# What is a draw of its own, by the formula's group effects.
+# What is a draw of its own: the levels of the group effects.
 STRUCTURES = {
-    "rows": "1 + (1 | row_id)",
-    "studies": "1 + (1 | study)",
-    "studies and rows": "1 + (1 | study/row_id)",
-    "studies and shared controls": "1 + (1 | study/control_group)",
+    "rows": "row_id",
+    "studies": "study",
+    "studies and rows": "study/row_id",
+    "studies and shared controls": "study/control_group",
 }
 SHARED = "studies and shared controls"
 PUBLISHED = ("rows", "split", "LS")
-# By hand, not by this script: rma(yi, vi), rma.mv(yi, vi, random = ~ 1 | id) and
-# rma.mv(yi, vi, random = ~ 1 | id/line) after escalc("SMD", vtype = ...). rma.mv stops at its
-# default tolerance; rma differs by 3e-8.
-ALGEBRA = (
-    "REML here is the marginal algebra that the sampler runs, maximised; tests/test_marginal.py "
-    "holds that algebra to the restricted likelihoods of metafor's rma and rma.mv.\n"
+ENGINE = (
+    "REML here is bm.pool and bm.multilevel, which the tests hold to metafor's rma and rma.mv. I2 "
+    "is that of Higgins & Thompson 2002 with the sum of the variances; where controls are shared, "
+    "their covariance counts in the typical sampling variance.\n"
 )
 
 Floats = NDArray[np.float64]
@@ -81,41 +76,14 @@ def effects_of(table: bm.StudyTable, size: str, variance: str, shared: bool) -> 
     return Effects(frame.assign(y=y, v=v), "SMD", variance, covariance, source=table.source)
 
 
-def reml(plan: Design) -> Pooled:
-    """Return the restricted maximum likelihood estimate of a model with one mean.
-
-    With X = c = 1, X'S^-1 X, X'S^-1 y and y'S^-1 y are the sums over groups of the inner products
-    a, b and q once the outermost effect is added.
-    """
-    whitening, n = plan.effects.covariance.whitening(), len(plan.effects)
-
-    def products(tau2: Floats) -> tuple[float, float, float]:
-        taus = [np.sqrt(t) for t in tau2[::-1]]
-        top = levels(plan.effects.y, np.ones(n), taus, whitening, plan.groups, NumPyMaths())[-1]
-        a, b = np.sum(top.a / top.d), np.sum(top.b / top.d)
-        q = np.sum(top.q - top.tau2 * top.b**2 / top.d)
-        log_det = np.sum(top.log_det + np.log(top.d))
-        return a, b, log_det + np.log(a) + q - b**2 / a
-
-    # In steps of the variance of y, with tight stops: the optimum is flat.
-    scale = plan.effects.y.var()
-    found = minimize(
-        lambda x: products(x * scale)[2],
-        np.full(len(plan.groups.names), 0.3),
-        method="L-BFGS-B",
-        bounds=[(0, None)] * len(plan.groups.names),
-        options={"ftol": 1e-15, "gtol": 1e-9},
-    )
-    a, b, _ = products(found.x * scale)
-    half = 1.959963984540054 / np.sqrt(a)
-    return Pooled(b / a, b / a - half, b / a + half, tuple(found.x * scale))
-
-
-def i2(v: Floats, tau2: float) -> float:
-    """Return I2 in percent, with the typical variance of Higgins & Thompson 2002, eq. 9."""
-    w = 1 / v
-    typical = (len(v) - 1) * w.sum() / (w.sum() ** 2 - (w**2).sum())
-    return float(100 * tau2 / (tau2 + typical))
+def reml(effects: Effects, random: str) -> tuple[Pooled, float]:
+    """Return the restricted maximum likelihood estimate of one mean, and I2 in percent."""
+    if random == "row_id":
+        one = bm.pool(effects, ci="z")
+        return Pooled(one.estimate, *one.ci, (one.tau2,)), one.i2
+    found = bm.multilevel(effects, random=random, df="z")
+    g, low, high = found.table.loc["Intercept", ["estimate", "ci_low", "ci_high"]]
+    return Pooled(g, low, high, tuple(found.sigma2)), float(found.i2.sum())
 
 
 def bayes(engine: Compiled, plan: Design) -> Pooled:
@@ -144,16 +112,16 @@ Key = tuple[str, str, str]
 def fitted(table: bm.StudyTable) -> dict[Key, tuple[Pooled, Pooled, float]]:
     """Return REML, posterior and I2 by structure, size and variance."""
     found = {}
-    for structure, formula in STRUCTURES.items():
-        spec, engine = bm.ModelSpec(peak=formula, decay="none"), None
+    for structure, random in STRUCTURES.items():
+        spec, engine = bm.ModelSpec(peak=f"1 + (1 | {random})", decay="none"), None
         for size in ("true",) if structure == SHARED else SIZES:
             for variance in VARIANCES:
                 effects = effects_of(table, size, variance, structure == SHARED)
                 plan = design(spec, effects)
                 engine = engine or compiled(plan)
-                estimate = reml(plan)
+                estimate, share = reml(effects, random)
                 key = (structure, size, variance)
-                found[key] = estimate, bayes(engine, plan), i2(effects.v, sum(estimate.tau2))
+                found[key] = estimate, bayes(engine, plan), share
                 print(*key, *found[key], flush=True)
     return found
 
@@ -223,7 +191,7 @@ def main() -> None:
         "immobility from 200 studies, control minus treated. Intervals are 95%.\n",
         section("Pooled g by size of the control group and variance", shown(found), index=False),
         in_words(found, table),
-        "\n" + ALGEBRA,
+        "\n" + ENGINE,
         "\nThe posterior has the default priors: level N(0, 5), each tau HalfNormal(2). tau2 is "
         "that between studies first; I2 takes their sum.\n",
         section(

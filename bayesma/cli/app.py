@@ -17,7 +17,7 @@ __all__ = ["app", "as_options", "main"]
 
 # Arguments of read_table in a remedy: columns={'n_treated': 'N'}, ranges='midpoint'.
 _MAPPING = re.compile(r"\b(columns|units)=\{'(.+?)': (?:'(.+?)'|\.\.\.)\}")
-_CHOICE = re.compile(r"\b(ranges)='(\w+)'")
+_CHOICE = re.compile(r"\b(ranges|ci|method|prediction|tau2|tau2_ci)='([\w-]+)'")
 
 
 def as_options(text: str) -> str:
@@ -27,7 +27,10 @@ def as_options(text: str) -> str:
         pair = f"{match[2]}={match[3]}"
         return f"--{match[1]} {shlex.quote(pair) if match[3] else f'{match[2]}=...'}"
 
-    return _CHOICE.sub(r"--\1 \2", _MAPPING.sub(mapping, text))
+    def choice(match: re.Match[str]) -> str:
+        return f"--{match[1].replace('_', '-')} {match[2]}"
+
+    return _CHOICE.sub(choice, _MAPPING.sub(mapping, text))
 
 
 class _Commands(TyperGroup):
@@ -38,7 +41,8 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except BayesmaError as error:
-            told = as_options(str(error)) if ctx.invoked_subcommand == "check" else str(error)
+            as_typed = ctx.invoked_subcommand in ("check", "pool")
+            told = as_options(str(error)) if as_typed else str(error)
             ERR.print(told, soft_wrap=True)
             raise typer.Exit(2) from error
 

@@ -12,12 +12,20 @@ from numpy.typing import NDArray
 
 from bayesma.errors import SpecError, did_you_mean
 from bayesma.frequentist.inference import critical
+from bayesma.frequentist.nested import Multilevel
 from bayesma.frequentist.pooled import Pooled
 from bayesma.frequentist.rows import Rows
-from bayesma.frequentist.sentences import decimals_of, heterogeneity, number, p_text
+from bayesma.frequentist.sentences import (
+    decimals_of,
+    heterogeneity,
+    levels_text,
+    number,
+    p_text,
+)
 from bayesma.frequentist.subgrouping import Subgroups
+from bayesma.frequentist.sums import dependent_rows
 
-__all__ = ["Block", "Diamond", "Forest", "forest_of", "limits_of"]
+__all__ = ["Block", "Diamond", "Forest", "between_words", "forest_of", "limits_of", "shortened"]
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +34,8 @@ Floats = NDArray[np.float64]
 FEW, FENCE, TAIL = 20, 3.0, 0.025
 # Intervals reach this far beyond what must be seen at most, in widths of it.
 REACH = 1.5
+# Between a name that several rows have, and the row's id.
+SEPARATOR = " · "
 
 
 @dataclass(frozen=True)
@@ -106,13 +116,17 @@ class Forest:
 
 
 def forest_of(
-    result: Pooled | Subgroups, labels: str | None = None, favours: Sequence[str] | None = None
+    result: Pooled | Subgroups | Multilevel,
+    labels: str | None = None,
+    favours: Sequence[str] | None = None,
 ) -> Forest:
     """Return what a forest of a result shows.
 
     Parameters
     ----------
-    result : Pooled or Subgroups
+    result : Pooled, Subgroups or Multilevel
+        A multilevel one of an intercept alone. Its rows' weights are those in the estimate,
+        c S^-1 1 / 1'S^-1 1, and may be below 0 where effects correlate.
     labels : str, optional
         Column that names the rows; `label` where absent and in the table, else the study.
     favours : sequence of two str, optional
@@ -123,25 +137,29 @@ def forest_of(
     Raises
     ------
     SpecError
-        If the column is unknown, or `favours` are not two.
+        If the column is unknown, `favours` are not two, or a multilevel model has terms.
     """
     if isinstance(result, Subgroups):
         return _of_subgroups(result, labels, favours)
-    if not isinstance(result, Pooled):
+    if isinstance(result, Multilevel):
+        if result.terms != ("Intercept",):
+            raise SpecError(f"a forest is of one mean; this model has {', '.join(result.terms)}")
+        rows, weights, total = result.rows, _nested_weights(result), _nested_total(result)
+        se = float(result.inference.se[0])
+    elif isinstance(result, Pooled):
+        rows, weights, total, se = result.model.rows, result.weights, _total(result), result.se
+    else:
         raise SpecError(
             f"a forest is of a pooled effect or of subgroups, not of {type(result).__name__}"
         )
-    rows, decimals = result.model.rows, decimals_of(result.se)
-    table = _table(rows, result.weights, result.ci_prob, labels)
-    total = _total(result)
     return Forest(
-        (Block("", table, None),),
+        (Block("", _table(rows, weights, result.ci_prob, labels), None),),
         total,
         "",
         rows.measure,
         sides_of(rows, favours),
         result.ci_prob,
-        decimals,
+        decimals_of(se),
     )
 
 
@@ -165,6 +183,15 @@ def limits_of(forest: Forest) -> tuple[float, float]:
     high = max(high, min(float(highest), high + reach))
     margin = 0.03 * (high - low)
     return low - margin, high + margin
+
+
+def shortened(label: str, length: int) -> str:
+    """Return a label of a length at most; of the id that tells rows apart nothing is lost."""
+    if len(label) <= length:
+        return label
+    name, dot, row = label.rpartition(SEPARATOR)
+    room = length - len(dot + row) - 1
+    return f"{label[: length - 1]}…" if room < 1 else f"{name[:room]}…{dot}{row}"
 
 
 # -- pieces ------------------------------------------------------------------------------------
@@ -217,6 +244,24 @@ def _total(result: Pooled) -> Diamond:
     return Diamond(label, result.estimate, *result.ci, result.prediction, words)
 
 
+def _nested_total(result: Multilevel) -> Diamond:
+    words = f"{levels_text(result)}, Q({result.qe_df}) = {result.qe:.2f}, {p_text(result.qe_p)}"
+    low, high = (float(end) for end in result.inference.ci[0])
+    label = f"All rows (k = {result.k})"
+    return Diamond(label, float(result.beta[0]), low, high, result.prediction, words)
+
+
+def _nested_weights(result: Multilevel) -> Floats:
+    """Return the weight of each row in the estimate, percent."""
+    weights = np.zeros(result.k)
+    for index in dependent_rows(result.V, result.levels.codes[0]):
+        within = result.V.take(index).dense()
+        for sigma2, codes in zip(result.variances, result.levels.codes, strict=True):
+            within = within + sigma2 * (codes[index][:, None] == codes[index])
+        weights[index] = np.linalg.solve(within, np.ones(len(index)))
+    return 100 * weights / weights.sum()
+
+
 def between_words(result: Subgroups) -> str:
     """Return the test between groups as a sentence."""
     df = result.between.df
@@ -255,7 +300,7 @@ def _labels(rows: Rows, column: str | None) -> list[str]:
     names = [" ".join(name.split()) for name in names]
     counts = Counter(names)
     return [
-        f"{name} · {label}" if counts[name] > 1 else name
+        f"{name}{SEPARATOR}{label}" if counts[name] > 1 else name
         for name, label in zip(names, rows.labels, strict=True)
     ]
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 
 from bayesma.frequentist.heterogeneity import COMMON
+from bayesma.frequentist.nested import Multilevel
 from bayesma.frequentist.pooled import Pooled
+from bayesma.frequentist.rows import Rows
 
 __all__ = [
     "decimals_of",
     "effect_text",
     "heterogeneity",
+    "levels_text",
     "number",
     "p_text",
+    "nested_sentence",
     "pooled_sentence",
     "spread_sentences",
     "statistic_text",
@@ -65,19 +69,44 @@ def heterogeneity(tau2: float | None, i2: float | None, q: float, q_df: int, q_p
     return ", ".join([*parts, f"Q({q_df}) = {q:.2f}, {p_text(q_p)}"])
 
 
+def counted(rows: Rows) -> str:
+    """Return how many effects there are, and of how many studies."""
+    if not rows.studies:
+        return f"{len(rows)} effects"
+    studies = len(set(rows.studies))
+    return f"{len(rows)} effects of {studies} {'study' if studies == 1 else 'studies'}"
+
+
 def pooled_sentence(result: Pooled) -> str:
     """Return a pooled effect as a paper reports it."""
-    decimals = decimals_of(result.se)
     rows = result.model.rows
-    studies = len(set(rows.studies)) if rows.studies else None
-    counted = f"{result.k} effects"
-    if studies is not None:
-        counted += f" of {studies} {'study' if studies == 1 else 'studies'}"
     model = "common effect" if result.method == COMMON else f"random effects, {result.method}"
     return (
-        f"{rows.measure or 'effect'} {effect_text(result.estimate, *result.ci, decimals)} "
+        f"{rows.measure or 'effect'} "
+        f"{effect_text(result.estimate, *result.ci, decimals_of(result.se))} "
         f"({100 * result.ci_prob:g}% CI), {statistic_text(result.statistic, result.df)}, "
-        f"{p_text(result.p)}; {counted}; {model}, {KINDS[result.ci_kind]}"
+        f"{p_text(result.p)}; {counted(rows)}; {model}, {KINDS[result.ci_kind]}"
+    )
+
+
+def nested_sentence(result: Multilevel) -> str:
+    """Return the mean of a multilevel model as a paper reports it."""
+    row = result.table.iloc[0]
+    df = None if math.isnan(row["df"]) else float(row["df"])
+    effect = effect_text(row["estimate"], row["ci_low"], row["ci_high"], decimals_of(row["se"]))
+    return (
+        f"{result.rows.measure or 'effect'} {effect} ({100 * result.ci_prob:g}% CI), "
+        f"{statistic_text(row['statistic'], df)}, {p_text(row['p'])}; {counted(result.rows)}; "
+        f"multilevel, {result.method}"
+    )
+
+
+def levels_text(result: Multilevel) -> str:
+    """Return the variance of each level, and its share."""
+    cells = zip(result.sigma2.items(), result.groups, result.i2, strict=True)
+    return "; ".join(
+        f"{name} ({groups}): sigma2 = {number(sigma2)}, I2 = {i2:.1f}%"
+        for (name, sigma2), groups, i2 in cells
     )
 
 
@@ -91,6 +120,9 @@ def spread_sentences(result: Pooled) -> list[str]:
     low, high = result.tau2_ci
     said += f"; tau2 = {number(result.tau2)} [{number(low)}, {number(high)}]"
     said += f", tau = {number(math.sqrt(result.tau2))}"
+    if not low <= result.tau2 <= high:
+        # It inverts the distribution of Q at the weights of each tau2; the estimate does not.
+        said += f" (the Q-profile interval does not hold the {result.method} estimate)"
     decimals = decimals_of(result.se)
     ends = ", ".join(fixed(end, decimals) for end in result.prediction)
     return [said, f"a new study's true effect: {percent} prediction interval [{ends}]"]

@@ -11,9 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
-from bayesma.frequentist import Pooled, Subgroups
+from bayesma.frequentist import Multilevel, Pooled, Subgroups
 from bayesma.frequentist.forest import Block, Diamond, Forest, forest_of, limits_of
-from bayesma.frequentist.sentences import pooled_sentence
+from bayesma.frequentist.sentences import nested_sentence, pooled_sentence
 from bayesma.measures import MEASURES
 from bayesma.plots.marks import (
     EDGE,
@@ -39,7 +39,7 @@ CHARACTER, CAPTION_CHARACTER = 0.07, 0.0605
 
 
 def plot_forest(
-    result: Pooled | Subgroups,
+    result: Pooled | Subgroups | Multilevel,
     *,
     labels: str | None = None,
     favours: Sequence[str] | None = None,
@@ -52,7 +52,9 @@ def plot_forest(
 
     Parameters
     ----------
-    result : Pooled or Subgroups
+    result : Pooled, Subgroups or Multilevel
+        A multilevel one of an intercept alone; its squares go with the rows' weights in the
+        estimate.
     labels : str, optional
         Column that names the rows; `label` where absent and in the table, else the study.
     favours : sequence of two str, optional
@@ -77,8 +79,7 @@ def plot_forest(
     lines, length = _arranged(forest, thin)
     left = _label_width(lines, thin)
     limits = limits_of(forest)
-    total = result.total if isinstance(result, Subgroups) else result
-    caption = [symbols(f"{text}.") for text in (pooled_sentence(total), forest.test) if text]
+    caption = [symbols(f"{text}.") for text in (_sentence(result), forest.test) if text]
     axes = _page(left, length, [*caption, *_remarks(forest, limits, thin)], title)
     axes.set_xlim(limits)
     axes.axvline(0, color="0.6", linewidth=0.8, zorder=0.5)
@@ -196,6 +197,12 @@ def _axis(axes: Axes, forest: Forest) -> None:
 
 
 # -- words -------------------------------------------------------------------------------------
+
+
+def _sentence(result: Pooled | Subgroups | Multilevel) -> str:
+    if isinstance(result, Multilevel):
+        return nested_sentence(result)
+    return pooled_sentence(result.total if isinstance(result, Subgroups) else result)
 
 
 def _remarks(forest: Forest, limits: tuple[float, float], thin: bool) -> list[str]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 from matplotlib.transforms import blended_transform_factory
 
-from bayesma.frequentist.forest import Diamond
+from bayesma.frequentist.forest import Diamond, shortened
 from bayesma.frequentist.sentences import effect_text, fixed
 
 __all__ = ["Line", "Sheet", "draw", "label_of", "symbols"]
@@ -73,14 +73,13 @@ class Sheet:
 
 def symbols(text: str) -> str:
     """Return words with the letters that a picture can have."""
-    return text.replace("tau2", "τ²").replace("I2", "I²")
+    return text.replace("tau2", "τ²").replace("sigma2", "σ²").replace("I2", "I²")
 
 
 def label_of(line: Line) -> str:
     """Return what stands to the left of a line."""
     if line.row is not None:
-        text = str(line.row["label"])
-        return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+        return shortened(str(line.row["label"]), LONGEST)
     if line.kind == "prediction":
         return "prediction interval"
     return line.pooled.label if line.kind == "pooled" and line.pooled else symbols(line.text)
@@ -124,7 +123,7 @@ def _draw_row(sheet: Sheet, line: Line, row: Mapping[str, Any]) -> None:
         zorder=2,
     )
     # Its area goes with the weight.
-    size = (2.0 if thin else 8.5) * (row["weight"] / sheet.heaviest) ** 0.5
+    size = (2.0 if thin else 8.5) * (max(row["weight"], 0.0) / sheet.heaviest) ** 0.5
     axes.plot(
         [row["y"]],
         [line.at],
