@@ -151,6 +151,8 @@ effects out, `pm.sample` runs PyMC's own NUTS on the textbook non-centred model.
 {markdown(ratios)}
 
 From 400 to 4,000 rows bayesma's sampling cost grows {costs.iloc[2] / costs.iloc[1]:.1f}-fold.
+
+The classical engine has a page of its own, frequentist.md.
 """
     (HERE / "README.md").write_text(text, encoding="utf-8")
     print(text)
