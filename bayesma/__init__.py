@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from bayesma.analysis import Analysis, load_analysis, load_spec
     from bayesma.bayes import build, fit
     from bayesma.catalogue import datasets, load_dataset
-    from bayesma.covariance import compound_symmetry
+    from bayesma.covariance import (
+        blocks_of,
+        compound_symmetry,
+    )
     from bayesma.effects import Effects, effect_sizes
     from bayesma.errorbars import suspect_sem
     from bayesma.errors import (
@@ -50,7 +53,10 @@ if TYPE_CHECKING:
         subgroups,
         trim_and_fill,
     )
-    from bayesma.plots import plot_decay, plot_forest
+    from bayesma.plots import (
+        plot_decay,
+        plot_forest,
+    )
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
         auc,
@@ -87,6 +93,7 @@ __all__ = [
     "Effects",
     "effect_sizes",
     "compound_symmetry",
+    "blocks_of",
     # models
     "ModelSpec",
     "Analysis",
@@ -159,7 +166,10 @@ if not TYPE_CHECKING:
         "analysis": ("Analysis", "load_analysis", "load_spec"),
         "bayes": ("build", "fit"),
         "catalogue": ("datasets", "load_dataset"),
-        "covariance": ("compound_symmetry",),
+        "covariance": (
+            "compound_symmetry",
+            "blocks_of",
+        ),
         "effects": ("Effects", "effect_sizes"),
         "errorbars": ("suspect_sem",),
         "errors": (
@@ -199,7 +209,10 @@ if not TYPE_CHECKING:
             "subgroups",
             "trim_and_fill",
         ),
-        "plots": ("plot_decay", "plot_forest"),
+        "plots": (
+            "plot_decay",
+            "plot_forest",
+        ),
         "posterior": ("Fit", "load_fit"),
         "queries": (
             "auc",

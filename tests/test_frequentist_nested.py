@@ -7,12 +7,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import oracle
 
-from bayesma.effects import effect_sizes
-from bayesma.errors import DataError, SpecError
 from bayesma.frequentist.nested import multilevel
-from bayesma.frequentist.profile import sigma2_ci
 
 SETS = ("konstantopoulos2011", "assink2016", "assink2016_V_rho0.6")
 FITS = {

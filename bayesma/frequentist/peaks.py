@@ -63,20 +63,10 @@ def highest(model: Stepwise, tau2: float) -> Peak:
         If the likelihood rises without end, or is flat at its highest.
     """
     hill = _Hill.of(model)
-<<<<<<< HEAD
-    variances = (hill.scaled(tau2), hill.scaled(tau2) + 0.3)
-    tops = [
-        hill.top(hill.start(first, weight))
-        for weight in STARTS
-        for first in dict.fromkeys(variances)
-    ]
-    return hill.peak(max(tops, key=hill.height))
-=======
     # Off the edge, from which tau2 might not find away.
     first = tau2 / hill.unit**2 + 0.1
     tops = [hill.climb(hill.start(first, weight)) for weight in STARTS]
     return hill.peak(hill.top(max(tops, key=hill.height)))
->>>>>>> h4_b
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pictures: answers -> matplotlib figures. The only room that imports a plotting library."""
+"""Pictures: query output -> matplotlib figures. The only room that imports a plotting library."""
 
 from bayesma.plots.decay_curves import plot_decay
 from bayesma.plots.forest import plot_forest
