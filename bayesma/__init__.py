@@ -25,7 +25,18 @@ if TYPE_CHECKING:
         TableError,
         UnseenLevelError,
     )
-    from bayesma.frequentist import MetaRegression, Pooled, meta_regression, pool
+    from bayesma.frequentist import (
+        MetaRegression,
+        Multilevel,
+        Pooled,
+        Robust,
+        meta_regression,
+        multilevel,
+        pool,
+        rho_sensitivity,
+        robust,
+        sigma2_ci,
+    )
     from bayesma.plots import plot_decay
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
@@ -76,9 +87,15 @@ __all__ = [
     "load_fit",
     # the classical engine
     "MetaRegression",
+    "Multilevel",
     "Pooled",
+    "Robust",
     "meta_regression",
+    "multilevel",
     "pool",
+    "rho_sensitivity",
+    "robust",
+    "sigma2_ci",
     # questions
     "auc",
     "compare_regimens",
@@ -130,7 +147,18 @@ if not TYPE_CHECKING:
             "TableError",
             "UnseenLevelError",
         ),
-        "frequentist": ("MetaRegression", "Pooled", "meta_regression", "pool"),
+        "frequentist": (
+            "MetaRegression",
+            "Multilevel",
+            "Pooled",
+            "Robust",
+            "meta_regression",
+            "multilevel",
+            "pool",
+            "rho_sensitivity",
+            "robust",
+            "sigma2_ci",
+        ),
         "plots": ("plot_decay",),
         "posterior": ("Fit", "load_fit"),
         "queries": (

@@ -111,8 +111,8 @@ def robust(
     Methods 1:39). A_c = 1 for CR0; CR1 multiplies by m/(m - p) and CR1S by
     m (k - 1)/((m - 1)(k - p)), for m clusters; both test on t with m - p degrees of freedom. CR2
     takes A_c = D'(D (Phi_c - X_c M X_c') D')^-1/2 D, D'D = Phi_c, unbiased where the fit's
-    covariance Phi holds (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018, J. Business & Economic
-    Statistics 36:672, eq. 9), with Satterthwaite's degrees of freedom (eq. 11).
+    covariance Phi holds (Bell & McCaffrey 2002, Survey Methodology 28:169; Pustejovsky & Tipton
+    2018, J. Business & Economic Statistics 36:672), with Satterthwaite's degrees of freedom.
 
     Parameters
     ----------
@@ -330,7 +330,7 @@ class _Adjusted:
 
         F = (eta - q + 1) / (eta q) b'V_R^-1 b on q and eta - q + 1 degrees of freedom, where
         eta = q (q + 1) / sum_st Var(Omega_st) and Omega is V_R in units of its expectation
-        (Pustejovsky & Tipton 2018, eq. 16 and 17, the test they call AHZ).
+        (Pustejovsky & Tipton 2018, the test they call AHZ).
         """
         if not tested:
             return None, None, None
