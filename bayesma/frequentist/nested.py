@@ -192,7 +192,8 @@ def multilevel(
 
     b = (X'S^-1 X)^-1 X'S^-1 y at the variances of highest (restricted) likelihood (Harville 1977,
     JASA 72:320; for meta-analysis Konstantopoulos 2011, Research Synthesis Methods 2:61). The
-    prediction interval is that of Higgins, Thompson & Spiegelhalter (2009, JRSS A 172:137) with the sum of the variances.
+    prediction interval is that of Higgins, Thompson & Spiegelhalter (2009, JRSS A 172:137)
+    with the sum of the variances.
 
     Parameters
     ----------
