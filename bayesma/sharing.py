@@ -7,7 +7,8 @@ measurement) and n of them shared,
     Cov(y_i, y_j) = sum over shared arms of  r a_i a_j n / (n_i n_j)  +  r^2 b_i b_j n / (n_i n_j),
 
 where a is the standard deviation of the arm in units of the effect and b what the effect owes to
-the variance of that arm. MD: a = s, b = 0. ROM: a = s / m. NMD: a = 100 s / (m_c - m_sham).
+the variance of that arm. MD: a = s, b = 0. ROM: a = s / m. NMD: a = 100 s / (m_c - m_sham),
+the denominator taken as known, as in its variance.
 SMD: a = 1, b = y n_arm / (sqrt(2) N). SMDH: a = s / s_h, b = y s^2 / (sqrt(8) s_h^2), with n - 1
 in place of n. A row with itself (r = 1) gives its large-sample variance, "LS".
 

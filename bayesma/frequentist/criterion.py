@@ -55,7 +55,8 @@ class Criterion:
 
     ML: n log 2 pi + log |S| + r'S^-1 r. REML: (n - p) log 2 pi + log |S| + log |X'S^-1 X|
     - log |X'X| + r'S^-1 r (Harville 1974, Biometrika 61:383; constant included), with r the
-    residual of generalised least squares. The slopes are those of Harville (1977, JASA 72:320): tr(P ZZ') - y'P ZZ'P y, and tr(S^-1 ZZ') in place of the first under ML.
+    residual of generalised least squares. The slopes (Harville 1977, JASA 72:320) are
+    tr(P ZZ') - y'P ZZ'P y, with tr(S^-1 ZZ') in place of the first term under ML.
 
     Attributes
     ----------
