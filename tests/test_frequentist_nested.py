@@ -388,6 +388,25 @@ def test_starting_at_zero_is_no_trap():
     np.testing.assert_allclose(found, fit.variances, rtol=1e-9)
 
 
+def test_the_highest_of_two_maxima_is_found_and_the_other_told():
+    y = [4.1464, -0.1684, -5.1970, 0.0633, 0.4772]
+    v = [5.2655, 0.0369, 3.6678, 0.0761, 18.1903]
+    fit = multilevel(y, v=v, data=pd.DataFrame({"study": range(5)}), random="study")
+    criterion = criterion_of(fit.rows.y, fit.X, fit.V, fit.levels, restricted=True)
+    grid = np.concatenate([[0.0], np.geomspace(1e-4, 500, 5000)])
+    deviance = criterion.at(grid[:, None]).deviance
+    # The edge is one maximum and a point beyond a trough the other.
+    assert deviance[0] == deviance.min() == pytest.approx(-2 * fit.log_likelihood, rel=1e-12)
+    trough = int(np.argmax(deviance[grid < 5]))
+    second = trough + int(np.argmin(deviance[trough:]))
+    lower = (deviance[second] - deviance[0]) / 2
+    assert list(fit.sigma2) == [0.0]
+    assert f"another maximum, lower by {lower:.3g}, at sigma2 =" in fit.notes[0]
+    told = float(fit.notes[0].split("sigma2 = ")[1].split(";")[0])
+    # The grid's points are 0.3% apart.
+    assert told == pytest.approx(grid[second], rel=0.004)
+
+
 def test_scale_and_shift_change_nothing_else():
     frame, y, V, names = simulated(np.random.default_rng(4), crossing=False, levels=2)
     plain = multilevel(y, V=V, data=frame, random="/".join(names))
