@@ -10,10 +10,7 @@ if TYPE_CHECKING:
     from bayesma.analysis import Analysis, load_analysis, load_spec
     from bayesma.bayes import build, fit
     from bayesma.catalogue import datasets, load_dataset
-    from bayesma.covariance import (
-        blocks_of,
-        compound_symmetry,
-    )
+    from bayesma.covariance import (compound_symmetry, blocks_of,)
     from bayesma.effects import Effects, effect_sizes
     from bayesma.errorbars import suspect_sem
     from bayesma.errors import (
@@ -28,35 +25,8 @@ if TYPE_CHECKING:
         TableError,
         UnseenLevelError,
     )
-    from bayesma.frequentist import (
-        Asymmetry,
-        Filled,
-        MetaRegression,
-        Multilevel,
-        PetPeese,
-        Pooled,
-        Robust,
-        SelectionModel,
-        Subgroups,
-        between_groups,
-        cumulative,
-        egger,
-        influence,
-        leave_one_out,
-        meta_regression,
-        multilevel,
-        pet_peese,
-        pool,
-        robust,
-        selection_model,
-        sigma2_ci,
-        subgroups,
-        trim_and_fill,
-    )
-    from bayesma.plots import (
-        plot_decay,
-        plot_forest,
-    )
+    from bayesma.frequentist import (Asymmetry, Filled, MetaRegression, Multilevel, PetPeese, Pooled, Robust, SelectionModel, Subgroups, between_groups, cumulative, egger, influence, leave_one_out, meta_regression, multilevel, pet_peese, pool, rho_sensitivity, robust, selection_model, sigma2_ci, subgroups, trim_and_fill,)
+    from bayesma.plots import (plot_decay, plot_forest,)
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
         auc,
@@ -124,6 +94,7 @@ __all__ = [
     "multilevel",
     "pet_peese",
     "pool",
+    "rho_sensitivity",
     "robust",
     "selection_model",
     "sigma2_ci",
@@ -166,10 +137,7 @@ if not TYPE_CHECKING:
         "analysis": ("Analysis", "load_analysis", "load_spec"),
         "bayes": ("build", "fit"),
         "catalogue": ("datasets", "load_dataset"),
-        "covariance": (
-            "compound_symmetry",
-            "blocks_of",
-        ),
+        "covariance": ("compound_symmetry", "blocks_of",),
         "effects": ("Effects", "effect_sizes"),
         "errorbars": ("suspect_sem",),
         "errors": (
@@ -184,35 +152,8 @@ if not TYPE_CHECKING:
             "TableError",
             "UnseenLevelError",
         ),
-        "frequentist": (
-            "Asymmetry",
-            "Filled",
-            "MetaRegression",
-            "Multilevel",
-            "PetPeese",
-            "Pooled",
-            "Robust",
-            "SelectionModel",
-            "Subgroups",
-            "between_groups",
-            "cumulative",
-            "egger",
-            "influence",
-            "leave_one_out",
-            "meta_regression",
-            "multilevel",
-            "pet_peese",
-            "pool",
-            "robust",
-            "selection_model",
-            "sigma2_ci",
-            "subgroups",
-            "trim_and_fill",
-        ),
-        "plots": (
-            "plot_decay",
-            "plot_forest",
-        ),
+        "frequentist": ("Asymmetry", "Filled", "MetaRegression", "Multilevel", "PetPeese", "Pooled", "Robust", "SelectionModel", "Subgroups", "between_groups", "cumulative", "egger", "influence", "leave_one_out", "meta_regression", "multilevel", "pet_peese", "pool", "rho_sensitivity", "robust", "selection_model", "sigma2_ci", "subgroups", "trim_and_fill",),
+        "plots": ("plot_decay", "plot_forest",),
         "posterior": ("Fit", "load_fit"),
         "queries": (
             "auc",

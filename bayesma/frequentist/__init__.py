@@ -11,6 +11,7 @@ from bayesma.frequentist.profile import sigma2_ci
 from bayesma.frequentist.regression import MetaRegression, meta_regression
 from bayesma.frequentist.sandwich import Robust, robust
 from bayesma.frequentist.selection import SelectionModel, selection_model
+from bayesma.frequentist.sensitivity import rho_sensitivity
 from bayesma.frequentist.subgrouping import Subgroups, between_groups, subgroups
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "multilevel",
     "pet_peese",
     "pool",
+    "rho_sensitivity",
     "robust",
     "selection_model",
     "sigma2_ci",
