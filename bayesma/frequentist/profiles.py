@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import null_space
 from scipy.optimize import brentq
 
 from bayesma.frequentist.descent import descend
-from bayesma.frequentist.starts import heights
+from bayesma.frequentist.optimum import Optimum
+from bayesma.frequentist.starts import heights, lifted
 from bayesma.frequentist.surface import NOWHERE, Surface
 from bayesma.frequentist.targets import Target
 
-__all__ = ["Profile", "endpoint"]
+__all__ = ["Profile", "endpoint", "free_axes", "interval_of"]
 
 Floats = NDArray[np.float64]
 
@@ -61,9 +63,40 @@ class Profile:
             found = heights(self.surface, moved) + self.target.toll(moved, c)
             return np.where(fine & np.isfinite(found), found, NOWHERE)
 
-        end = descend(height, self.known[near], self.axes)
+        starts = [self.known[near], lifted(self.surface, self.known[near])]
+        same = np.array_equal(*starts)
+        ends = [descend(height, x, self.axes) for x in starts[: 1 if same else 2]]
+        end = min(ends, key=lambda end: end.value)
         self.known[c] = self.target.impose(end.x[None], c)[0]
         return 2 * (end.value - self.value)
+
+
+def free_axes(fit: Optimum, target: Target) -> Floats:
+    """Return the directions that stay free: not those of pins, nor the one a target is held by."""
+    held = target.held_by
+    rows = [row for row in fit.top.rows if held is None or not _parallel(row, held)]
+    rows += [] if held is None else [held]
+    return null_space(np.array(rows)) if rows else np.eye(len(fit.top.x))
+
+
+def _parallel(a: Floats, b: Floats) -> bool:
+    return abs(abs(a @ b) - np.linalg.norm(a) * np.linalg.norm(b)) < 1e-9 * (b @ b)
+
+
+def interval_of(fit: Optimum, target: Target, step: float = 1.0) -> tuple[float, float]:
+    """Return the profile interval of a target on its own scale; an open end is infinite."""
+    c = float(target.at(fit.top.x[None])[0])
+    if not np.isfinite(c):
+        return -np.inf, np.inf
+    c = min(max(c, target.low), target.high)
+    step = step if np.isfinite(step) and step > 0 else 1.0
+    profile = Profile(
+        fit.surface, target, fit.top.value, free_axes(fit, target), {c: fit.top.x}
+    )
+    return (
+        endpoint(profile, c, -1.5 * step, fit.z**2),
+        endpoint(profile, c, 1.5 * step, fit.z**2),
+    )
 
 
 def endpoint(profile: Profile, c: float, step: float, critical: float) -> float:

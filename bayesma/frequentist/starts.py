@@ -18,7 +18,7 @@ from bayesma.frequentist.descent import descend, gradient, lowest
 from bayesma.frequentist.surface import Joint, Profiled, Surface, linear_design, why_not_linear
 from bayesma.mean import VARIABLES
 
-__all__ = ["Top", "heights", "settled", "surface_of", "top_of"]
+__all__ = ["Top", "heights", "lifted", "settled", "surface_of", "top_of"]
 
 Floats = NDArray[np.float64]
 
@@ -60,6 +60,8 @@ class Top:
         The directions in which it is a maximum; what runs to its edge is left out.
     pins : tuple of (str, int, int)
         Decay parameters that run to their edge: parameter, kind of its `Edges`, -1 or 1.
+    rows : ndarray, shape (pins, size)
+        Their linear predictors.
     """
 
     x: Floats
@@ -67,6 +69,7 @@ class Top:
     decrement: float
     axes: Floats
     pins: tuple[tuple[str, int, int], ...]
+    rows: Floats
 
 
 def top_of(surface: Surface) -> Top:
@@ -86,8 +89,8 @@ def top_of(surface: Surface) -> Top:
         )
 
     ends = lowest(height, slope, _starts(surface), FOLLOWED)
-    lifted = [_lifted(surface, ends[0])] if surface.restricted else []
-    return min((settled(surface, x) for x in (ends[0], *lifted)), key=lambda top: top.value)
+    others = [lifted(surface, ends[0])] if surface.restricted else []
+    return min((settled(surface, x) for x in (ends[0], *others)), key=lambda top: top.value)
 
 
 def settled(surface: Surface, x: Floats) -> Top:
@@ -103,7 +106,7 @@ def settled(surface: Surface, x: Floats) -> Top:
             x, rows, pins = moved, [*rows, row], [*pins, (edges.parameter, kind, side)]
     axes = null_space(np.array(rows)) if rows else np.eye(len(x))
     end = descend(lambda at: heights(surface, at), x, axes)
-    return Top(end.x, end.value, end.decrement, axes, tuple(pins))
+    return Top(end.x, end.value, end.decrement, axes, tuple(pins), np.array(rows))
 
 
 def _running(surface: Surface, x: Floats) -> list[tuple[Edges, int, int]]:
@@ -135,13 +138,13 @@ def _moved(
     return row, out
 
 
-def _lifted(surface: Surface, x: Floats) -> Floats:
+def lifted(surface: Surface, x: Floats) -> Floats:
     """Return coordinates with no spread at 0, where the likelihood is level in it."""
     out = x.copy()
     for part in surface.joint.parts:
         if part.kind == "spread":
             at = part.place.start - surface.skipped
-            out[at] = max(abs(out[at]), SPREADS[0])
+            out[at] = out[at] if abs(out[at]) > 1e-3 else SPREADS[0]
     return out
 
 

@@ -37,6 +37,10 @@ class Target(Protocol):
     low: float
     high: float
 
+    @property
+    def held_by(self) -> Floats | None:
+        """The direction along which `impose` moves; None if there is no one direction."""
+
     def at(self, x: Floats) -> Floats:
         """Return the scalar, shape (points,), of coordinates (points, size)."""
 
@@ -60,6 +64,11 @@ class Along:
     row: Floats
     low: float
     high: float
+
+    @property
+    def held_by(self) -> Floats | None:
+        """The row."""
+        return self.row
 
     def at(self, x: Floats) -> Floats:
         """Return row'x."""
@@ -94,6 +103,11 @@ class Loss:
     share: float
     low: float
     high: float
+
+    @property
+    def held_by(self) -> Floats | None:
+        """The row of the half-life."""
+        return self.rows["half_life"]
 
     def at(self, x: Floats) -> Floats:
         """Return log2 of the delay; infinite where it is never reached."""
@@ -131,6 +145,11 @@ class Effect:
     weights: Floats
     low: float = -np.inf
     high: float = np.inf
+
+    @property
+    def held_by(self) -> Floats | None:
+        """None."""
+        return None
 
     def loadings(self, x: Floats) -> Floats:
         """Return w with the effect w'beta, shape (..., level coordinates)."""

@@ -19,7 +19,7 @@ from bayesma.frequentist.starts import Top, heights
 from bayesma.frequentist.surface import Profiled, Surface
 from bayesma.predictive import mean_at_rows
 
-__all__ = ["Information", "information_of", "jacobian", "variance_errors"]
+__all__ = ["Information", "information_of", "jacobian", "variance_covariance"]
 
 Floats = NDArray[np.float64]
 
@@ -96,11 +96,18 @@ def _axes_of(square: Floats) -> Information:
     return Information(roots, axes, unit)
 
 
-def variance_errors(surface: Surface, top: Top) -> Floats:
-    """Return standard errors of the surface's coordinates from its own curvature, (size,)."""
+def variance_covariance(surface: Surface, top: Top) -> Floats:
+    """Return the covariance of the surface's coordinates from its own curvature, (size, size).
+
+    Directions without information are left out: for what the variances alone depend on.
+    """
 
     def height(u: Floats) -> Floats:
         return heights(surface, top.x + u @ top.axes.T)
 
     free = top.axes.shape[1]
-    return _axes_of(hessian(height, np.zeros(free))).errors(top.axes) if free else np.zeros(0)
+    if not free:
+        return np.zeros((len(top.x), len(top.x)))
+    found = _axes_of(hessian(height, np.zeros(free)))
+    axes = top.axes @ (found.axes * found.unit[:, None])[:, ~found.silent]
+    return np.asarray(axes / found.roots[~found.silent] @ axes.T)
