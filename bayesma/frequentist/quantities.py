@@ -108,8 +108,8 @@ def _row(fit: Optimum, quantity: str, cell: dict[str, str], target: Target) -> d
     else:
         ends = interval_of(fit, target)
     c = float(target.at(fit.top.x[None])[0])
-    if not target.low < c < target.high:
-        c = c if c == target.low == 0 else float(np.copysign(np.inf, c - target.low))
+    if quantity in NATURAL and not target.low + 1e-6 < c < target.high - 1e-6:  # rounding
+        c = float(np.copysign(np.inf, c - target.low - 1e-6))
     if quantity in NATURAL:
         low, middle, high = (float(NATURAL[quantity](np.float64(v))) for v in (ends[0], c, ends[1]))
     else:
@@ -140,7 +140,7 @@ def _loss_interval(fit: Optimum, target: Loss) -> tuple[float, float]:
         fit.surface, never, fit.top.value, free_axes(fit, never), {at: fit.top.x}
     )
     # Just below the share the loss is late, and the likelihood that of its never coming.
-    border = logit - 1e-6
+    border = logit - 0.02
     apart = persists.deviance(border)
     if at < logit:
         low, high = interval_of(fit, target)
