@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TableError,
         UnseenLevelError,
     )
+    from bayesma.frequentist import ClassicalFit, classical_fit
     from bayesma.plots import plot_decay
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
@@ -73,6 +74,9 @@ __all__ = [
     "build",
     "fit",
     "load_fit",
+    # the classical engine
+    "ClassicalFit",
+    "classical_fit",
     # questions
     "auc",
     "compare_regimens",
@@ -124,6 +128,7 @@ if not TYPE_CHECKING:
             "TableError",
             "UnseenLevelError",
         ),
+        "frequentist": ("ClassicalFit", "classical_fit"),
         "plots": ("plot_decay",),
         "posterior": ("Fit", "load_fit"),
         "queries": (

@@ -19,8 +19,9 @@ from bayesma.frequentist.optimum import Optimum
 from bayesma.frequentist.starts import heights, lifted
 from bayesma.frequentist.surface import NOWHERE, Surface
 from bayesma.frequentist.targets import Target
+from bayesma.mean import VARIABLES
 
-__all__ = ["Profile", "endpoint", "free_axes", "interval_of"]
+__all__ = ["Profile", "endpoint", "interval_of", "profile_of"]
 
 Floats = NDArray[np.float64]
 
@@ -44,6 +45,8 @@ class Profile:
         Directions in which the other parameters are free.
     known : dict
         Value held to the coordinates found there.
+    shifts : tuple of ndarray, shape (size,)
+        Moves to further places to look from.
     """
 
     surface: Surface
@@ -51,6 +54,7 @@ class Profile:
     value: float
     axes: Floats
     known: dict[float, Floats] = field(default_factory=dict)
+    shifts: tuple[Floats, ...] = ()
 
     def deviance(self, c: float) -> float:
         """Return 2 (l_max - max l subject to g = c)."""
@@ -63,12 +67,17 @@ class Profile:
             found = heights(self.surface, moved) + self.target.toll(moved, c)
             return np.where(fine & np.isfinite(found), found, NOWHERE)
 
-        starts = [self.known[near], lifted(self.surface, self.known[near])]
-        same = np.array_equal(*starts)
-        ends = [descend(height, x, self.axes, exact=False) for x in starts[: 1 if same else 2]]
+        ends = [descend(height, x, self.axes, exact=False) for x in self.starts(near)]
         end = min(ends, key=lambda end: end.value)
         self.known[c] = self.target.impose(end.x[None], c)[0]
         return 2 * (end.value - self.value)
+
+
+    def starts(self, near: float) -> list[Floats]:
+        """Return where to look from: what was found nearby, and where that is no dead end."""
+        x = self.known[near]
+        others = [lifted(self.surface, x), *(x + shift for shift in self.shifts)]
+        return [x, *(other for other in others if not np.array_equal(other, x))]
 
 
 def free_axes(fit: Optimum, target: Target) -> Floats:
@@ -83,6 +92,23 @@ def _parallel(a: Floats, b: Floats) -> bool:
     return abs(abs(a @ b) - np.linalg.norm(a) * np.linalg.norm(b)) < 1e-9 * (b @ b)
 
 
+def profile_of(fit: Optimum, target: Target, c: float, x: Floats) -> Profile:
+    """Return the profile of a target that is c at coordinates x."""
+    axes = free_axes(fit, target)
+    return Profile(fit.surface, target, fit.top.value, axes, {c: x}, _shifts(fit))
+
+
+def _shifts(fit: Optimum) -> tuple[Floats, ...]:
+    """Return the move of persistent shares near 0 or 1, where no fading shows, to one half."""
+    if not fit.top.pins or "persistent" not in fit.plan.spec.family.parameters:
+        return ()
+    edges, place = fit.edges("persistent"), fit.place(VARIABLES["persistent"])
+    at = edges.matrix @ fit.top.x[place]
+    out = np.zeros(len(fit.top.x))
+    out[place] = np.linalg.lstsq(edges.matrix, np.where(np.abs(at) > 2, -at, 0.0), rcond=None)[0]
+    return (out,)
+
+
 def interval_of(fit: Optimum, target: Target, step: float = 1.0) -> tuple[float, float]:
     """Return the profile interval of a target on its own scale; an open end is infinite."""
     c = float(target.at(fit.top.x[None])[0])
@@ -90,9 +116,7 @@ def interval_of(fit: Optimum, target: Target, step: float = 1.0) -> tuple[float,
         return -np.inf, np.inf
     c = min(max(c, target.low), target.high)
     step = step if np.isfinite(step) and step > 0 else 1.0
-    profile = Profile(
-        fit.surface, target, fit.top.value, free_axes(fit, target), {c: fit.top.x}
-    )
+    profile = profile_of(fit, target, c, fit.top.x)
     return (
         endpoint(profile, c, -2.0 * step, fit.z**2),
         endpoint(profile, c, 2.0 * step, fit.z**2),
