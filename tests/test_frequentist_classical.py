@@ -249,7 +249,7 @@ def test_the_profile_interval_of_the_half_life_covers():
     truth = Truth({"repeated": 3.0}, {"repeated": 3.0}, tau=0.3)
     rows = layout(10, 3, {"repeated": (0.5, 1.5, 3.0, 6.0, 12.0)})
     covered, plan = [], None
-    for seed in range(60):
+    for seed in range(40):
         effects = bm.effect_sizes(simulate_table(truth, rows, seed=seed, outcomes="effects"))
         # The rows differ in nothing but y and v: their design is made once.
         plan = design(bm.ModelSpec(), effects) if plan is None else replace(plan, effects=effects)
@@ -258,7 +258,7 @@ def test_the_profile_interval_of_the_half_life_covers():
         c = float(target.at(fit.top.x[None])[0])
         # The interval holds the truth where the truth's deviance is not critical.
         covered.append(profile_of(fit, target, c, fit.top.x).deviance(np.log2(3.0)) <= CRITICAL)
-    # 95% nominal; 0.9 of 60 is two standard errors below.
+    # 95% nominal; 0.9 of 40 is one and a half standard errors below; the seeds are fixed.
     assert np.mean(covered) >= 0.9
 
 
