@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from bayesma.analysis import Analysis, load_analysis, load_spec
     from bayesma.bayes import build, fit
     from bayesma.catalogue import datasets, load_dataset
-    from bayesma.covariance import (compound_symmetry, blocks_of,)
+    from bayesma.covariance import (
+        blocks_of,
+        compound_symmetry,
+    )
     from bayesma.effects import Effects, effect_sizes
     from bayesma.errorbars import suspect_sem
     from bayesma.errors import (
@@ -25,8 +28,38 @@ if TYPE_CHECKING:
         TableError,
         UnseenLevelError,
     )
-    from bayesma.frequentist import (Asymmetry, Filled, MetaRegression, Multilevel, PetPeese, Pooled, Robust, SelectionModel, Subgroups, between_groups, cumulative, egger, influence, leave_one_out, meta_regression, multilevel, pet_peese, pool, rho_sensitivity, robust, selection_model, sigma2_ci, subgroups, trim_and_fill,)
-    from bayesma.plots import (plot_decay, plot_forest,)
+    from bayesma.frequentist import (
+        Asymmetry,
+        ClassicalFit,
+        Filled,
+        MetaRegression,
+        Multilevel,
+        PetPeese,
+        Pooled,
+        Robust,
+        SelectionModel,
+        Subgroups,
+        between_groups,
+        classical_fit,
+        cumulative,
+        egger,
+        influence,
+        leave_one_out,
+        meta_regression,
+        multilevel,
+        pet_peese,
+        pool,
+        rho_sensitivity,
+        robust,
+        selection_model,
+        sigma2_ci,
+        subgroups,
+        trim_and_fill,
+    )
+    from bayesma.plots import (
+        plot_decay,
+        plot_forest,
+    )
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
         auc,
@@ -77,6 +110,7 @@ __all__ = [
     "load_fit",
     # the classical engine
     "Asymmetry",
+    "ClassicalFit",
     "Filled",
     "MetaRegression",
     "Multilevel",
@@ -86,6 +120,7 @@ __all__ = [
     "SelectionModel",
     "Subgroups",
     "between_groups",
+    "classical_fit",
     "cumulative",
     "egger",
     "influence",
@@ -137,7 +172,10 @@ if not TYPE_CHECKING:
         "analysis": ("Analysis", "load_analysis", "load_spec"),
         "bayes": ("build", "fit"),
         "catalogue": ("datasets", "load_dataset"),
-        "covariance": ("compound_symmetry", "blocks_of",),
+        "covariance": (
+            "compound_symmetry",
+            "blocks_of",
+        ),
         "effects": ("Effects", "effect_sizes"),
         "errorbars": ("suspect_sem",),
         "errors": (
@@ -152,8 +190,38 @@ if not TYPE_CHECKING:
             "TableError",
             "UnseenLevelError",
         ),
-        "frequentist": ("Asymmetry", "Filled", "MetaRegression", "Multilevel", "PetPeese", "Pooled", "Robust", "SelectionModel", "Subgroups", "between_groups", "cumulative", "egger", "influence", "leave_one_out", "meta_regression", "multilevel", "pet_peese", "pool", "rho_sensitivity", "robust", "selection_model", "sigma2_ci", "subgroups", "trim_and_fill",),
-        "plots": ("plot_decay", "plot_forest",),
+        "frequentist": (
+            "Asymmetry",
+            "ClassicalFit",
+            "Filled",
+            "MetaRegression",
+            "Multilevel",
+            "PetPeese",
+            "Pooled",
+            "Robust",
+            "SelectionModel",
+            "Subgroups",
+            "between_groups",
+            "classical_fit",
+            "cumulative",
+            "egger",
+            "influence",
+            "leave_one_out",
+            "meta_regression",
+            "multilevel",
+            "pet_peese",
+            "pool",
+            "rho_sensitivity",
+            "robust",
+            "selection_model",
+            "sigma2_ci",
+            "subgroups",
+            "trim_and_fill",
+        ),
+        "plots": (
+            "plot_decay",
+            "plot_forest",
+        ),
         "posterior": ("Fit", "load_fit"),
         "queries": (
             "auc",

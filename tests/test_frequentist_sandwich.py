@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_frequentist_nested import SETS, check_coefficients, frame_of, given_v
 

@@ -2,6 +2,7 @@
 
 from bayesma.frequentist.accumulation import cumulative
 from bayesma.frequentist.asymmetry import Asymmetry, egger
+from bayesma.frequentist.classical import ClassicalFit, classical_fit
 from bayesma.frequentist.deletion import influence, leave_one_out
 from bayesma.frequentist.filling import Filled, trim_and_fill
 from bayesma.frequentist.limits import PetPeese, pet_peese
@@ -16,6 +17,7 @@ from bayesma.frequentist.subgrouping import Subgroups, between_groups, subgroups
 
 __all__ = [
     "Asymmetry",
+    "ClassicalFit",
     "Filled",
     "MetaRegression",
     "Multilevel",
@@ -25,6 +27,7 @@ __all__ = [
     "SelectionModel",
     "Subgroups",
     "between_groups",
+    "classical_fit",
     "cumulative",
     "egger",
     "influence",
