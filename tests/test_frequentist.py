@@ -17,10 +17,10 @@ from bayesma.catalogue import load_dataset
 from bayesma.effects import effect_sizes
 from bayesma.errors import DataError, SpecError
 from bayesma.frequentist import meta_regression, pool
-from bayesma.frequentist.heterogeneity import METHODS, log_likelihood, tau2_of
-from bayesma.frequentist.inference import KINDS
-from bayesma.frequentist.regression import MetaRegression, linear_model
-from bayesma.frequentist.rows import rows_of
+from bayesma.frequentist.linear.heterogeneity import METHODS, log_likelihood, tau2_of
+from bayesma.frequentist.linear.inference import KINDS
+from bayesma.frequentist.linear.regression import MetaRegression, linear_model
+from bayesma.frequentist.linear.rows import rows_of
 
 # metafor stops once tau2 moves by less than 1e-12, which leaves 1e-10 of the smallest tau2 of
 # these data (0.0126); what follows from tau2 inherits it. Ours is a root to the last digit.

@@ -23,9 +23,9 @@ from bayesma.frequentist import (
     selection_model,
     trim_and_fill,
 )
-from bayesma.frequentist.asymmetry import PREDICTORS
-from bayesma.frequentist.selection import ALTERNATIVES
-from bayesma.frequentist.stepwise import Steps, Stepwise
+from bayesma.frequentist.bias.asymmetry import PREDICTORS
+from bayesma.frequentist.bias.selection import ALTERNATIVES
+from bayesma.frequentist.bias.stepwise import Steps, Stepwise
 
 # Closed forms differ by the order of summation alone; metafor solves X'W X, which costs it digits
 # where a size in thousands stands beside an intercept (its square is 1e10 of 1).

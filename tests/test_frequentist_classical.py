@@ -13,12 +13,12 @@ from scipy import stats
 import bayesma as bm
 from bayesma.design import design
 from bayesma.errors import QueryError, SpecError
-from bayesma.frequentist.optimum import optimum
-from bayesma.frequentist.profiles import interval_of, profile_of
-from bayesma.frequentist.quantities import _fading, _spreads
-from bayesma.frequentist.starts import heights
-from bayesma.frequentist.targets import Effect
-from bayesma.frequentist.wald import jacobian
+from bayesma.frequentist.fading.optimum import optimum
+from bayesma.frequentist.fading.profiles import interval_of, profile_of
+from bayesma.frequentist.fading.quantities import _fading, _spreads
+from bayesma.frequentist.fading.starts import heights
+from bayesma.frequentist.fading.targets import Effect
+from bayesma.frequentist.fading.wald import jacobian
 from bayesma.predictive import group_log_likelihoods
 from bayesma.simulation import Truth, layout, simulate_table
 

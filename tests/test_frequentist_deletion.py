@@ -15,7 +15,7 @@ from scipy.stats import chi2
 from bayesma.effects import effect_sizes
 from bayesma.errors import DataError, SpecError
 from bayesma.frequentist import cumulative, influence, leave_one_out, meta_regression, pool
-from bayesma.frequentist.refits import COLUMNS
+from bayesma.frequentist.deletion.refits import COLUMNS
 
 # metafor stops once tau2 moves by less than 1e-12, which leaves 1e-10 of the tau2 of most subsets.
 # A difference of two fits (dffits, dfbetas, Cook's distance) has fewer digits than either.

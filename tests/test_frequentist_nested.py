@@ -11,13 +11,13 @@ from helpers import oracle
 
 from bayesma.effects import effect_sizes
 from bayesma.errors import DataError, SpecError
-from bayesma.frequentist.criterion import criterion_of, minimised
-from bayesma.frequentist.levels import containment, levels_of
-from bayesma.frequentist.nested import multilevel
-from bayesma.frequentist.pooled import pool
-from bayesma.frequentist.profile import sigma2_ci
-from bayesma.frequentist.sandwich import robust
-from bayesma.frequentist.sensitivity import rho_sensitivity
+from bayesma.frequentist.linear.pooled import pool
+from bayesma.frequentist.nested.criterion import criterion_of, minimised
+from bayesma.frequentist.nested.levels import containment, levels_of
+from bayesma.frequentist.nested.multilevels import multilevel
+from bayesma.frequentist.nested.sandwich import robust
+from bayesma.frequentist.nested.sensitivity import rho_sensitivity
+from bayesma.frequentist.nested.variances import sigma2_ci
 
 SETS = ("konstantopoulos2011", "assink2016", "assink2016_V_rho0.6")
 FITS = {

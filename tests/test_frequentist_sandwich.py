@@ -10,10 +10,10 @@ import pytest
 from test_frequentist_nested import SETS, check_coefficients, frame_of, given_v
 
 from bayesma.errors import SpecError
-from bayesma.frequentist.nested import multilevel
-from bayesma.frequentist.pooled import pool
-from bayesma.frequentist.regression import meta_regression
-from bayesma.frequentist.sandwich import robust
+from bayesma.frequentist.linear.pooled import pool
+from bayesma.frequentist.linear.regression import meta_regression
+from bayesma.frequentist.nested.multilevels import multilevel
+from bayesma.frequentist.nested.sandwich import robust
 
 # The file's variances are as good as metafor's optimiser (see test_frequentist_nested); with
 # them held, the sandwich is closed form and only rounding is left, more of it in the square root

@@ -9,7 +9,7 @@ from helpers import oracle
 
 import bayesma as bm
 from bayesma.errors import SpecError
-from bayesma.frequentist.heterogeneity import METHODS
+from bayesma.frequentist.linear.heterogeneity import METHODS
 
 BOOK = "frequentist_oracles"
 CASES = [(name, m) for name, by_m in oracle("subgroups", BOOK).items() for m in by_m]

@@ -1,19 +1,19 @@
 """The classical engine: pooling, meta-regression, dependence, bias and influence."""
 
-from bayesma.frequentist.accumulation import cumulative
-from bayesma.frequentist.asymmetry import Asymmetry, egger
-from bayesma.frequentist.classical import ClassicalFit, classical_fit
-from bayesma.frequentist.deletion import influence, leave_one_out
-from bayesma.frequentist.filling import Filled, trim_and_fill
-from bayesma.frequentist.limits import PetPeese, pet_peese
-from bayesma.frequentist.nested import Multilevel, multilevel
-from bayesma.frequentist.pooled import Pooled, pool
-from bayesma.frequentist.profile import sigma2_ci
-from bayesma.frequentist.regression import MetaRegression, meta_regression
-from bayesma.frequentist.sandwich import Robust, robust
-from bayesma.frequentist.selection import SelectionModel, selection_model
-from bayesma.frequentist.sensitivity import rho_sensitivity
-from bayesma.frequentist.subgrouping import Subgroups, between_groups, subgroups
+from bayesma.frequentist.bias.asymmetry import Asymmetry, egger
+from bayesma.frequentist.bias.filling import Filled, trim_and_fill
+from bayesma.frequentist.bias.limits import PetPeese, pet_peese
+from bayesma.frequentist.bias.selection import SelectionModel, selection_model
+from bayesma.frequentist.deletion.accumulation import cumulative
+from bayesma.frequentist.deletion.leaving import influence, leave_one_out
+from bayesma.frequentist.fading.classical import ClassicalFit, classical_fit
+from bayesma.frequentist.linear.pooled import Pooled, pool
+from bayesma.frequentist.linear.regression import MetaRegression, meta_regression
+from bayesma.frequentist.linear.subgrouping import Subgroups, between_groups, subgroups
+from bayesma.frequentist.nested.multilevels import Multilevel, multilevel
+from bayesma.frequentist.nested.sandwich import Robust, robust
+from bayesma.frequentist.nested.sensitivity import rho_sensitivity
+from bayesma.frequentist.nested.variances import sigma2_ci
 
 __all__ = [
     "Asymmetry",

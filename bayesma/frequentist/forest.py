@@ -11,10 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesma.errors import SpecError, did_you_mean
-from bayesma.frequentist.inference import critical
-from bayesma.frequentist.nested import Multilevel
-from bayesma.frequentist.pooled import Pooled
-from bayesma.frequentist.rows import Rows
+from bayesma.frequentist.linear.inference import critical
+from bayesma.frequentist.linear.pooled import Pooled
+from bayesma.frequentist.linear.rows import Rows
+from bayesma.frequentist.linear.subgrouping import Subgroups
+from bayesma.frequentist.nested.multilevels import Multilevel
+from bayesma.frequentist.nested.sums import dependent_rows
 from bayesma.frequentist.sentences import (
     decimals_of,
     heterogeneity,
@@ -22,8 +24,6 @@ from bayesma.frequentist.sentences import (
     number,
     p_text,
 )
-from bayesma.frequentist.subgrouping import Subgroups
-from bayesma.frequentist.sums import dependent_rows
 
 __all__ = ["Block", "Diamond", "Forest", "between_words", "forest_of", "limits_of", "shortened"]
 

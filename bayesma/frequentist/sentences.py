@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from bayesma.frequentist.heterogeneity import COMMON
-from bayesma.frequentist.nested import Multilevel
-from bayesma.frequentist.pooled import Pooled
-from bayesma.frequentist.rows import Rows
+from bayesma.frequentist.linear.heterogeneity import COMMON
+from bayesma.frequentist.linear.pooled import Pooled
+from bayesma.frequentist.linear.rows import Rows
+from bayesma.frequentist.nested.multilevels import Multilevel
 
 __all__ = [
     "decimals_of",

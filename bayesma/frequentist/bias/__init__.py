@@ -1,0 +1,1 @@
+"""What is not there: funnel asymmetry, trim-and-fill, selection."""

@@ -1,0 +1,1 @@
+"""One row or study less: leave-one-out, influence, cumulative pooling."""

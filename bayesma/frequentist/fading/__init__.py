@@ -1,0 +1,1 @@
+"""The decay curve by maximum likelihood."""

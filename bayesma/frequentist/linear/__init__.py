@@ -1,0 +1,1 @@
+"""Independent rows: weighted least squares, tau2, pooling, regression, subgroups."""

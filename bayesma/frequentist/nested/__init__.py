@@ -1,0 +1,1 @@
+"""Dependent rows: nested variances, sampling covariance, cluster-robust inference."""
