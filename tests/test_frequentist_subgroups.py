@@ -206,7 +206,7 @@ def test_a_common_effect_has_no_prediction():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tau2": "separat"}, "tau2 = 'separat' is unknown; did you mean 'separate'"),
+        ({"tau2": "each"}, "tau2 = 'each' is unknown; known: common, separate"),
         ({"tau2": "separate"}, "two rows or more in each group; one row: d. Use tau2='common'"),
         ({"prediction": "as"}, "prediction = 'as' is unknown"),
         ({"by": ["a"] * 11}, "all rows are 'a', so there is nothing to compare; bm.pool"),
