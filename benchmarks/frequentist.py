@@ -1,7 +1,7 @@
 """Speed of the classical engine beside metafor and statsmodels, measured in one run.
 
-Run ``BAYESMA_DATA=FOLDER python benchmarks/frequentist.py``; it takes a minute or two and writes
-frequentist.md beside itself. A peer that is absent is left out, and the page says so:
+Run ``OMP_NUM_THREADS=1 BAYESMA_DATA=FOLDER python benchmarks/frequentist.py``; it takes some
+minutes, nearly all of them metafor's, and writes frequentist.md beside itself. A peer that is absent is left out, and the page says so:
 
 - metafor: R with the package metafor (Debian: r-cran-metafor), found as ``Rscript``. It is timed
   inside R, so that starting R does not count.
@@ -30,16 +30,17 @@ HERE = Path(__file__).parent
 SEED = 1
 POOLING_REPEATS, NESTED_REPEATS = 300, 5
 K = 20
-# The fastest of many calls: whatever else the machine does can only slow one down.
+# Seconds of processor per call, after one call that warms up: on a busy machine the wall clock
+# would count what others do, and the parts of one run are not measured at the same moment.
 R_TIMER = """
 suppressPackageStartupMessages(library(metafor))
-fastest <- function(n, work) {
+per_call <- function(n, work) {
   work()
-  min(vapply(seq_len(n), function(i) {
-    start <- Sys.time(); work(); as.numeric(Sys.time() - start, units = "secs")
-  }, 0))
+  start <- proc.time()
+  for (i in seq_len(n)) work()
+  sum((proc.time() - start)[c("user.self", "sys.self")]) / n
 }
-say <- function(name, n, work) cat(name, fastest(n, work), sep = "\\t", fill = TRUE)
+say <- function(name, n, work) cat(name, per_call(n, work), sep = "\\t", fill = TRUE)
 """
 R_POOLING = """
 d <- read.csv(file.path(folder, "pooling.csv"))
@@ -64,15 +65,13 @@ say("rma.mv, sparse = TRUE", repeats, function() work(sparse = TRUE))
 """
 
 
-def fastest(repeats: int, work: Callable[[], object]) -> float:
-    """Return the wall time of the fastest call in seconds, after one that warms up."""
+def per_call(repeats: int, work: Callable[[], object]) -> float:
+    """Return seconds of processor per call."""
     work()
-    times = []
+    start = time.process_time()
     for _ in range(repeats):
-        start = time.perf_counter()
         work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return (time.process_time() - start) / repeats
 
 
 def in_r(code: str, tables: dict[str, pd.DataFrame], repeats: int) -> dict[str, list[float]] | None:
@@ -111,9 +110,9 @@ def pooling() -> tuple[list[tuple[str, str, float]], list[str]]:
     all_of_it = "estimate, interval, tau2 and its interval, Q, I2, prediction interval"
     rows = [
         ("bm.pool, REML", all_of_it,
-         fastest(POOLING_REPEATS, lambda: bm.pool(y, v))),
+         per_call(POOLING_REPEATS, lambda: bm.pool(y, v))),
         ("bm.pool, Paule-Mandel", all_of_it,
-         fastest(POOLING_REPEATS, lambda: bm.pool(y, v, method="PM"))),
+         per_call(POOLING_REPEATS, lambda: bm.pool(y, v, method="PM"))),
     ]  # fmt: skip
     absent = []
     theirs = in_r(R_POOLING, {"pooling": pd.DataFrame({"y": y, "v": v})}, POOLING_REPEATS)
@@ -134,7 +133,7 @@ def pooling() -> tuple[list[tuple[str, str, float]], list[str]]:
         rows.append((
             "statsmodels: combine_effects, Paule-Mandel (it has no REML)",
             "no interval of tau2, no prediction interval",
-            fastest(
+            per_call(
                 POOLING_REPEATS, lambda: statsmodels(y, v, method_re="iterated").summary_frame()
             ),
         ))  # fmt: skip
@@ -148,7 +147,9 @@ def nested() -> tuple[list[tuple[str, str, float]], list[str]]:
     effects = bm.load_analysis("nmda_social", "published").effects()
     fit = bm.multilevel(effects, "~ 1", random="study/experiment")
     what = f"sigma2 {', '.join(f'{s:.4f}' for s in fit.sigma2)}"
-    ours = fastest(NESTED_REPEATS, lambda: bm.multilevel(effects, "~ 1", random="study/experiment"))
+    ours = per_call(
+        NESTED_REPEATS, lambda: bm.multilevel(effects, "~ 1", random="study/experiment")
+    )
     rows = [("bm.multilevel", what, ours)]
     plain = effects.frame[["study", "experiment"]].assign(y=effects.y)
     tables = {"rows": plain, "V": pd.DataFrame(effects.V)}
@@ -179,8 +180,8 @@ def main() -> None:
     text = f"""# Benchmarks of the classical engine
 
 Made by `python benchmarks/frequentist.py` on {os.cpu_count()} cores, Python
-{platform.python_version()}. Absolute times are this machine's, the fastest of {POOLING_REPEATS} and
-of {NESTED_REPEATS} calls; the ratios were measured side by side in one run.
+{platform.python_version()}, one thread. Times are processor time per call on this machine, over
+{POOLING_REPEATS} and {NESTED_REPEATS} calls; the ratios were measured side by side in one run.
 
 ## One pooling, k = {K}, Knapp-Hartung
 
