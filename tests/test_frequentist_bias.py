@@ -693,6 +693,14 @@ def test_selection_without_heterogeneity_holds_tau2():
     np.testing.assert_allclose(at.slope[[0, 2]], 0, atol=1e-8)
 
 
+def test_selection_is_never_worse_than_none():
+    """One huge study: at tau2 = 0 its density is a spike, and another peak lies far away."""
+    found = selection_model([0.3, 2, -1, 0.8, 0.4], [1e-14, 0.1, 0.2, 0.1, 0.3])
+    assert found.log_likelihood >= found.log_likelihood_unselected
+    assert found.tau2 == 0
+    assert found.estimate == pytest.approx(0.3, abs=1e-6)
+
+
 def test_few_p_values_are_told():
     found = selection_model(Y, V)
     assert any("few p-values: 2 in (0, 0.025]" in note for note in found.notes)

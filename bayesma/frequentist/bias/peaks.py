@@ -63,9 +63,11 @@ def highest(model: Stepwise, tau2: float) -> Peak:
         If the likelihood rises without end, or is flat at its highest.
     """
     hill = _Hill.of(model)
-    # Off the edge, from which tau2 might not find away.
-    first = tau2 / hill.unit**2 + 0.1
-    tops = [hill.climb(hill.start(first, weight)) for weight in STARTS]
+    plain = tau2 / hill.unit**2
+    # From the fit without selection, so that the peak is not below it; and off the edge, from
+    # which tau2 might not find away.
+    starts = [hill.start(plain, 1.0), *(hill.start(plain + 0.1, weight) for weight in STARTS)]
+    tops = [hill.climb(start) for start in starts]
     return hill.peak(hill.top(max(tops, key=hill.height)))
 
 
@@ -190,9 +192,12 @@ class _Hill:
             )
         _, slope, curvature = self.at(point)
         free = self.free(point, slope)
-        lowest = float(np.linalg.eigvalsh(-curvature[np.ix_(free, free)]).min())
-        # A slope that a Newton step would still climb, or no curvature at all.
-        if lowest <= 1e-8 or float(np.abs(slope[free]).max()) > 1e-6:
+        down, left = -curvature[np.ix_(free, free)], slope[free]
+        size = np.sqrt(np.abs(np.diag(down)))
+        # Without units: how flat it is along its flattest line, and what a Newton step would
+        # still gain, of which a likelihood of hundreds keeps some 1e-13.
+        flattest = float(np.linalg.eigvalsh(down / np.outer(size, size)).min())
+        if flattest <= 1e-10 or float(left @ np.linalg.solve(down, left)) > 1e-9:
             raise SpecError(
                 "the likelihood has no sharp peak: these effects cannot tell selection from their "
                 "mean and heterogeneity; use fewer steps, or another method"
