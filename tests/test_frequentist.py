@@ -297,7 +297,7 @@ def test_the_intercept_is_the_pooled_effect(kind):
 
 
 def test_one_row_is_refused():
-    with pytest.raises(SpecError, match="1 rows cannot carry 1 coefficients"):
+    with pytest.raises(SpecError, match="one row: there is nothing to pool it with"):
         pool([0.3], [0.1])
 
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from bayesma.errors import SpecError, did_you_mean
-from bayesma.frequentist.linear.leastsquares import Weighted, weighted
+from bayesma.frequentist.linear.leastsquares import Weighted, solved, weighted
 
 __all__ = ["COMMON", "METHODS", "Tau2", "log_likelihood", "method_of", "q_root", "tau2_of"]
 
@@ -159,14 +159,14 @@ class _Surface:
         w = 1 / (self.v + tau2)
         weighed = self.X.T * w
         inner = weighed @ self.X
-        return w, self.y - self.X @ np.linalg.solve(inner, weighed @ self.y), inner
+        return w, self.y - self.X @ solved(inner, weighed @ self.y), inner
 
     def score(self, tau2: float, restricted: bool) -> float:
         """Return twice the slope of the log likelihood, y'P P y - tr P, or - sum w for ML."""
         w, r, inner = self.at(tau2)
         slope = float((w * r) @ (w * r) - w.sum())
         if restricted:
-            slope += float(np.trace(np.linalg.solve(inner, (self.X.T * w**2) @ self.X)))
+            slope += float(np.trace(solved(inner, (self.X.T * w**2) @ self.X)))
         return slope
 
     def log_likelihoods(self, tau2: Floats, restricted: bool) -> Floats:
