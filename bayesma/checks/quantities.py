@@ -1,0 +1,310 @@
+"""Quantities: what a cross-check compares, each as one function of a model's parameters.
+
+The same function runs on posterior draws, on prior draws and on a classical maximum, so that the
+three answers are to one question.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesma.clock import effect_clock
+from bayesma.decay import persistent_share
+from bayesma.design import Design
+from bayesma.diagnostics import cell_frames
+from bayesma.maths import NumPyMaths
+from bayesma.mean import VARIABLES, effect_mean, linear
+from bayesma.posterior import Fit
+from bayesma.predictive import mean_at_rows
+from bayesma.queries.grids import combinations_of, grid, points_of
+
+__all__ = ["SCALES", "Quantity", "alone", "at_points", "place", "quantities"]
+
+Floats = NDArray[np.float64]
+Draws = Mapping[str, Floats]
+
+MATHS = NumPyMaths()
+# Beyond this many levels, each is held against the first one only.
+MOST_PAIRS = 4
+
+# Scales on which differences are taken, with the way back. A half-life has no mean to speak of.
+SCALES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "identity": (lambda x: x, lambda x: x),
+    "log2": (np.log2, np.exp2),
+}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One quantity of a model.
+
+    Attributes
+    ----------
+    name : str
+        `mean`, `difference`, `half-life`, `persistent share`, `tau (study)`, `new study`, `I2`,
+        `row` ...
+    where : str
+        Covariates and delay that it holds for, in words.
+    unit : str
+    kind : {"mean", "decay", "spread", "new", "share", "row"}
+    of : callable
+        Draws of the parameters, each (..., terms) or (...), to values of shape (...).
+    scale : str
+        In `SCALES`: where differences and standard errors are taken.
+    parameter : str
+        The posterior name behind it, where it is one of them.
+    """
+
+    name: str
+    where: str
+    unit: str
+    kind: str
+    of: Callable[[Draws], Floats] = field(repr=False)
+    scale: str = "identity"
+    parameter: str = ""
+
+    def scaled(self, draws: Draws) -> Floats:
+        """Return the quantity on its scale."""
+        with np.errstate(all="ignore"):  # prior draws may be anything; what is infinite is so
+            return np.asarray(SCALES[self.scale][0](self.of(draws)), dtype=float)
+
+
+def alone(plan: Design) -> bool:
+    """Return whether the mean is one number."""
+    spec = plan.spec
+    return not plan.covariates and not spec.family.parameters and plan.pooling is None
+
+
+def quantities(fit: Fit, at: xr.Dataset | None = None) -> tuple[Quantity, ...]:
+    """Return what a fit can be asked, in the order of a table.
+
+    Parameters
+    ----------
+    fit : Fit
+    at : xarray.Dataset, optional
+        From `grid`: the points of the curve; else the quartiles of the delays of each regimen.
+    """
+    plan = fit.design
+    frame = points_of(at) if at is not None else _usual_points(fit)
+    found = [*at_points(plan, frame), *_differences(fit, frame), *_decays(fit, frame)]
+    found += _spreads(plan)
+    if alone(plan) and not plan.kappa_names and plan.tau_names:
+        found.append(_new_study(plan))
+        if plan.spec.population == "normal":
+            found.append(_inconsistency(plan))
+    return (*found, *_rows(plan))
+
+
+def place(record: Mapping[str, Any]) -> str:
+    """Return covariates and a delay in words: ``regimen = single, 0.5 d``."""
+    words = [
+        f"{name} = {value if isinstance(value, str) else f'{value:g}'}"
+        for name, value in record.items()
+        if name != "delay" and value != "(average)"
+    ]
+    if "delay" in record:
+        words.append(f"{record['delay']:.3g} d")
+    return ", ".join(words)
+
+
+def at_points(plan: Design, frame: pd.DataFrame) -> Iterator[Quantity]:
+    """Yield the population mean at each row of covariates."""
+    decay = plan.spec.family
+    for i in range(len(frame)):
+        points = plan.at(frame.iloc[[i]].reset_index(drop=True))
+
+        def of(draws: Draws, points: Any = points) -> Floats:
+            held = {name: draws[VARIABLES[name]] for name in plan.spec.predictors}
+            with np.errstate(all="ignore"):
+                return np.asarray(effect_mean(held, points, decay, MATHS))[..., 0]
+
+        where = place(frame.iloc[i].to_dict())
+        yield Quantity("mean", where, plan.effects.measure, "mean", of)
+
+
+def _factors(plan: Design) -> tuple[str, ...]:
+    """Return the factors whose levels are shown one by one."""
+    coders = [c for p in plan.spec.predictors for c in plan.predictors[p].coders.values()]
+    known = {c.name for c in coders if c.levels}
+    return plan.cells or (("regimen",) if "regimen" in known else ())
+
+
+def _usual_points(fit: Fit) -> pd.DataFrame:
+    """Return each level with the quartiles of its delays, or each level alone."""
+    plan, names = fit.design, _factors(fit.design)
+    if not plan.spec.family.parameters:
+        levels = {name: sorted(set(plan.frame[name].astype(str))) for name in names}
+        return points_of(grid(fit, **levels))
+    frames = []
+    for key, rows in cell_frames(plan).items():
+        clock = effect_clock(rows)
+        # "lower" keeps to delays that were measured.
+        quartiles = np.nanquantile(clock, [0.25, 0.5, 0.75], method="lower")
+        delays = np.unique([plan.references[key], *quartiles])
+        frames.append(points_of(grid(fit, delay=delays, **dict(zip(plan.cells, key, strict=True)))))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _differences(fit: Fit, frame: pd.DataFrame) -> Iterator[Quantity]:
+    """Yield the differences between levels of the factor that tells the curves apart."""
+    plan, names = fit.design, _factors(fit.design)
+    if len(names) != 1 or (name := names[0]) not in frame:
+        return
+    levels = list(dict.fromkeys(frame[name].astype(str)))
+    pairs = list(itertools.combinations(levels, 2))
+    if len(levels) > MOST_PAIRS:
+        pairs = [(levels[0], level) for level in levels[1:]]
+    for first, second in pairs:
+        asked: dict[str, Any] = {}
+        if plan.spec.family.parameters:
+            if (delay := _common_delay(plan, (first,), (second,))) is None:
+                continue
+            asked["delay"] = delay
+        both = points_of(grid(fit, **asked, **{name: [first, second]}))
+        one, other = (q.of for q in at_points(plan, both))
+
+        def of(draws: Draws, one: Any = one, other: Any = other) -> Floats:
+            return np.asarray(other(draws) - one(draws))
+
+        delay_words = f", {asked['delay']:.3g} d" if asked else ""
+        where = f"{second} - {first}{delay_words}"
+        yield Quantity("difference", where, plan.effects.measure, "mean", of)
+
+
+def _common_delay(plan: Design, first: tuple[str], second: tuple[str]) -> float | None:
+    """Return the middle of the delays that both cells reach; None where there is none."""
+    cells = cell_frames(plan)
+    if first not in cells or second not in cells:
+        # The decay is not by this factor: all delays are common.
+        return float(np.nanquantile(effect_clock(plan.frame), 0.5, method="lower"))
+    clocks = [effect_clock(cells[key]) for key in (first, second)]
+    low = max(float(np.nanmin(clock)) for clock in clocks)
+    high = min(float(np.nanmax(clock)) for clock in clocks)
+    both = np.concatenate(clocks)
+    inside = both[(both >= low) & (both <= high)]
+    return float(np.quantile(inside, 0.5, method="lower")) if len(inside) else None
+
+
+def _decays(fit: Fit, frame: pd.DataFrame) -> Iterator[Quantity]:
+    """Yield half-lives and what else says how an effect fades, by decay cell."""
+    plan = fit.design
+    if not plan.spec.family.parameters:
+        return
+    covariates = points_of(grid(fit, **_cell_levels(plan)))
+    covariates = combinations_of(grid(fit, **_cell_levels(plan))) if len(covariates) else frame
+    known = set(plan.references)
+    for i in range(len(covariates)):
+        row = covariates.iloc[[i]].reset_index(drop=True)
+        if plan.cells and tuple(str(row[name].iloc[0]) for name in plan.cells) not in known:
+            continue
+        where = place({name: row[name].iloc[0] for name in plan.cells})
+        for parameter in plan.spec.family.parameters:
+            yield _decay(plan, parameter, plan.predictors[parameter].matrix(row), where)
+
+
+def _cell_levels(plan: Design) -> dict[str, Any]:
+    return {name: sorted({str(level) for level in plan.frame[name]}) for name in plan.cells}
+
+
+def _decay(plan: Design, parameter: str, matrix: Floats, where: str) -> Quantity:
+    variable = VARIABLES[parameter]
+
+    def predictor(draws: Draws) -> Floats:
+        return np.asarray(linear(draws[variable], matrix))[..., 0]
+
+    forms: dict[str, tuple[str, str, Callable[[Draws], Floats], str]] = {
+        "half_life": ("half-life", "d", lambda d: np.exp2(predictor(d)), "log2"),
+        "persistent": (
+            "persistent share",
+            "share",
+            lambda d: np.asarray(persistent_share(predictor(d), MATHS)),
+            "identity",
+        ),
+        "shape": ("Weibull shape", "number", lambda d: np.exp(predictor(d)), "log2"),
+    }
+    name, unit, of, scale = forms[parameter]
+    return Quantity(name, where, unit, "decay", of, scale, variable)
+
+
+def _spreads(plan: Design) -> Iterator[Quantity]:
+    measure = plan.effects.measure
+    where = "average" if plan.varying_tau else ""
+    for level, variable in zip(plan.groups.names, plan.tau_names, strict=False):
+
+        def of(draws: Draws, variable: str = variable) -> Floats:
+            return np.asarray(draws[variable])
+
+        def squared(draws: Draws, variable: str = variable) -> Floats:
+            return np.asarray(draws[variable]) ** 2
+
+        yield Quantity(f"tau ({level})", where, measure, "spread", of, parameter=variable)
+        yield Quantity(
+            f"tau2 ({level})", where, f"{measure}2", "spread", squared, parameter=variable
+        )
+    for level, variable in zip(plan.groups.names, plan.kappa_names, strict=False):
+        yield Quantity(
+            f"kappa ({level})",
+            "",
+            "ratio",
+            "spread",
+            lambda draws, name=variable: np.asarray(draws[name]),
+            parameter=variable,
+        )
+    if plan.small_study is not None:
+        yield Quantity(
+            "small-study slope",
+            "per SD of 1/sqrt(n)",
+            measure,
+            "mean",
+            lambda draws: np.asarray(draws["small_study"]),
+            parameter="small_study",
+        )
+
+
+def _new_study(plan: Design) -> Quantity:
+    """The true effect in one experiment of a new study; its spread is added where it is asked."""
+    (mean,) = at_points(plan, pd.DataFrame([{}]))
+    return Quantity("new study", "", plan.effects.measure, "new", mean.of)
+
+
+def _inconsistency(plan: Design) -> Quantity:
+    typical = _typical_variance(plan)
+
+    def of(draws: Draws) -> Floats:
+        total = sum(np.asarray(draws[name]) ** 2 for name in plan.tau_names)
+        return np.asarray(100 * total / (total + typical))
+
+    return Quantity("I2", "", "percent", "spread", of, parameter="tau")
+
+
+def _typical_variance(plan: Design) -> float:
+    """Return s2 = (k - p) / tr P, P = W - W X (X'W X)^-1 X'W, W = V^-1.
+
+    Higgins & Thompson 2002, Statistics in Medicine 21:1539, eq. 9; with V for W^-1 Jackson, White
+    & Riley 2012, Statistics in Medicine 31:3805.
+    """
+    W = np.linalg.inv(plan.effects.covariance.dense())
+    ones = W.sum(axis=1)
+    trace = np.trace(W) - ones @ ones / ones.sum()
+    return float((len(W) - 1) / trace)
+
+
+def _rows(plan: Design) -> Iterator[Quantity]:
+    """Yield the mean of each pooled row over its members, which the row's own y can be held to."""
+    if plan.pooling is None:
+        return
+    names: Sequence[str] = list(plan.effects.frame["row_id"].astype(str))
+    for i in np.flatnonzero(plan.pooled):
+
+        def of(draws: Draws, i: int = int(i)) -> Floats:
+            return np.asarray(mean_at_rows(plan, draws)[..., i])
+
+        yield Quantity("row", names[i], plan.effects.measure, "row", of)
