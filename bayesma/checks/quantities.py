@@ -94,7 +94,7 @@ def quantities(fit: Fit, at: xr.Dataset | None = None) -> tuple[Quantity, ...]:
     """
     plan = fit.design
     frame = points_of(at) if at is not None else _usual_points(fit)
-    found = [*at_points(plan, frame), *_differences(fit, frame), *_decays(fit, frame)]
+    found = [*at_points(plan, frame), *_differences(fit, frame), *_decays(fit)]
     found += _spreads(plan)
     if alone(plan) and not plan.kappa_names and plan.tau_names:
         found.append(_new_study(plan))
@@ -193,14 +193,13 @@ def _common_delay(plan: Design, first: tuple[str], second: tuple[str]) -> float 
     return float(np.quantile(inside, 0.5, method="lower")) if len(inside) else None
 
 
-def _decays(fit: Fit, frame: pd.DataFrame) -> Iterator[Quantity]:
+def _decays(fit: Fit) -> Iterator[Quantity]:
     """Yield half-lives and what else says how an effect fades, by decay cell."""
     plan = fit.design
     if not plan.spec.family.parameters:
         return
-    covariates = points_of(grid(fit, **_cell_levels(plan)))
-    covariates = combinations_of(grid(fit, **_cell_levels(plan))) if len(covariates) else frame
-    known = set(plan.references)
+    levels = {name: sorted(set(plan.frame[name].astype(str))) for name in plan.cells}
+    covariates, known = combinations_of(grid(fit, **levels)), set(plan.references)
     for i in range(len(covariates)):
         row = covariates.iloc[[i]].reset_index(drop=True)
         if plan.cells and tuple(str(row[name].iloc[0]) for name in plan.cells) not in known:
@@ -208,10 +207,6 @@ def _decays(fit: Fit, frame: pd.DataFrame) -> Iterator[Quantity]:
         where = place({name: row[name].iloc[0] for name in plan.cells})
         for parameter in plan.spec.family.parameters:
             yield _decay(plan, parameter, plan.predictors[parameter].matrix(row), where)
-
-
-def _cell_levels(plan: Design) -> dict[str, Any]:
-    return {name: sorted({str(level) for level in plan.frame[name]}) for name in plan.cells}
 
 
 def _decay(plan: Design, parameter: str, matrix: Floats, where: str) -> Quantity:
