@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from bayesma.errors import SpecError
 
-__all__ = ["Blocks", "Whitening", "compound_symmetry"]
+__all__ = ["Blocks", "Whitening", "blocks_of", "compound_symmetry"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -168,3 +170,84 @@ def compound_symmetry(
             np.fill_diagonal(matrix, variances[index])
             blocks.append((index, matrix))
     return Blocks(variances, tuple(blocks))
+
+
+def blocks_of(matrix: ArrayLike, labels: Sequence[str] | None = None) -> Blocks:
+    """Return a full covariance matrix as the blocks it is made of.
+
+    Parameters
+    ----------
+    matrix : array_like, shape (n, n)
+        Finite, symmetric and positive definite.
+    labels : sequence of str, shape (n,), optional
+        Names of the rows in messages; their numbers from 1 where absent.
+
+    Returns
+    -------
+    Blocks
+        One block for each set of rows that covary, directly or through others.
+
+    Raises
+    ------
+    SpecError
+        If the matrix is no covariance; the rows are named.
+    """
+    full = np.asarray(matrix, dtype=float)
+    if full.ndim != 2 or full.shape[0] != full.shape[1]:
+        raise SpecError(f"V must be a square matrix, not of shape {full.shape}")
+    names = labels or [str(i) for i in range(1, len(full) + 1)]
+    _check_entries(full, names)
+    full = (full + full.T) / 2
+    _, label = connected_components(csr_array(full), directed=False)
+    order = np.argsort(label, kind="stable")
+    sets = np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
+    blocks = tuple((rows, full[np.ix_(rows, rows)]) for rows in sets if len(rows) > 1)
+    found = Blocks(np.diag(full).copy(), blocks)
+    check_definite(found, names)
+    return found
+
+
+def _check_entries(full: Floats, names: Sequence[str]) -> None:
+    """Refuse what a covariance cannot hold, naming the first few rows."""
+    if not np.isfinite(full).all():
+        bad = np.flatnonzero(~np.isfinite(full).all(axis=1))
+        raise SpecError(f"V is not a number in {_named(bad, names)}; complete it")
+    # Rounding of a matrix that was computed one half at a time.
+    uneven = np.abs(full - full.T) > 1e-8 * np.abs(full).max()
+    if uneven.any():
+        bad = np.flatnonzero(uneven.any(axis=1))
+        raise SpecError(f"V is not symmetric in {_named(bad, names)}; V[i, j] must be V[j, i]")
+    if (np.diag(full) <= 0).any():
+        bad = np.flatnonzero(np.diag(full) <= 0)
+        raise SpecError(
+            f"the diagonal of V is not above 0 in {_named(bad, names)}; a sampling variance is"
+        )
+
+
+def check_definite(covariance: Blocks, names: Sequence[str]) -> None:
+    """Refuse blocks that are not positive definite, all at once.
+
+    Raises
+    ------
+    SpecError
+        Naming the rows of each.
+    """
+    bad = [index for index, matrix in covariance.blocks if not _definite(matrix)]
+    if bad:
+        sets = "; ".join(_named(index, names) for index in bad)
+        raise SpecError(
+            f"the sampling covariance is not positive definite among {sets}; "
+            "lower the correlation or correct the variances"
+        )
+
+
+def _definite(matrix: Floats) -> bool:
+    """Return whether a matrix is positive definite, beyond the rounding of its entries."""
+    sd = np.sqrt(np.diag(matrix))
+    least = np.linalg.eigvalsh(matrix / np.outer(sd, sd))[0]
+    return bool(least > 1e-12 * len(matrix))
+
+
+def _named(index: Ints, names: Sequence[str]) -> str:
+    shown = ", ".join(names[i] for i in index[:8])
+    return f"{'row' if len(index) == 1 else 'rows'} {shown}{', ...' if len(index) > 8 else ''}"

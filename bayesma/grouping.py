@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from bayesma.covariance import Blocks
 from bayesma.effects import Effects
 from bayesma.errors import SpecError
 
-__all__ = ["Groups", "check_blocks", "grouped"]
+__all__ = ["Groups", "check_blocks", "grouped", "nested"]
 
 Ints = NDArray[np.int64]
 
@@ -63,12 +63,7 @@ def grouped(names: tuple[str, ...], effects: Effects, pooled: NDArray[np.bool_])
             f"heterogeneity: drop (1 | {'/'.join(names)})"
         )
     columns = names or ("study",)
-    paths = _paths(effects.frame, columns)
-    labels, codes = [], []
-    for depth in range(1, len(columns) + 1):
-        index = {path: i for i, path in enumerate(dict.fromkeys(p[:depth] for p in paths))}
-        codes.append(np.array([index[path[:depth]] for path in paths], dtype=np.int64))
-        labels.append(tuple("/".join(text for _, text in path) for path in index))
+    codes, labels = nested(effects.frame, columns, effects.frame["row_id"])
     if names and len(np.unique(codes[0][~pooled])) < 2:
         raise SpecError(
             f"one {columns[0]} only ('{labels[0][0]}'): the heterogeneity between "
@@ -79,23 +74,47 @@ def grouped(names: tuple[str, ...], effects: Effects, pooled: NDArray[np.bool_])
         parent = np.zeros(inner.max() + 1, dtype=np.int64)
         parent[inner] = outer
         parents.append(parent)
-    return Groups(names, tuple(labels), tuple(parents), codes[-1])
+    return Groups(names, labels, tuple(parents), codes[-1])
 
 
-def _paths(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[tuple[str, str], ...]]:
+def nested(
+    frame: pd.DataFrame, columns: Sequence[str], own: Iterable[object]
+) -> tuple[list[Ints], tuple[tuple[str, ...], ...]]:
+    """Return the group of each row per level, outermost first, and the labels of the groups.
+
+    Labels are read within the group above; a row without one is a group of its own.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    columns : sequence of str
+        Outermost first.
+    own : iterable
+        Name of each row.
+    """
+    paths = _paths(frame, columns, list(own))
+    labels, codes = [], []
+    for depth in range(1, len(columns) + 1):
+        index = {path: i for i, path in enumerate(dict.fromkeys(p[:depth] for p in paths))}
+        codes.append(np.array([index[path[:depth]] for path in paths], dtype=np.int64))
+        labels.append(tuple("/".join(text for _, text in path) for path in index))
+    return codes, tuple(labels)
+
+
+def _paths(
+    frame: pd.DataFrame, columns: Sequence[str], own: Sequence[object]
+) -> list[tuple[tuple[str, str], ...]]:
     """Return each row's groups, outermost first; a row without a label is a group of its own.
 
     The first half of each step tells a row's own group from one that is called the same.
     """
-    steps = []
-    for name in columns:
-        given, own = frame[name], frame["row_id"]
-        steps.append(
-            [
-                ("row", str(row)) if pd.isna(cell) else ("label", str(cell))
-                for cell, row in zip(given, own, strict=True)
-            ]
-        )
+    steps = [
+        [
+            ("row", str(row)) if pd.isna(cell) else ("label", str(cell))
+            for cell, row in zip(frame[name], own, strict=True)
+        ]
+        for name in columns
+    ]
     return list(zip(*steps, strict=True))
 
 
