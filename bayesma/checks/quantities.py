@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bayesma.clock import effect_clock
 from bayesma.decay import persistent_share
 from bayesma.design import Design
-from bayesma.diagnostics import cell_frames
+from bayesma.diagnostics import cell_frames, days_text
 from bayesma.maths import NumPyMaths
 from bayesma.mean import VARIABLES, effect_mean, linear
 from bayesma.posterior import Fit
@@ -111,7 +111,7 @@ def place(record: Mapping[str, Any]) -> str:
         if name != "delay" and value != "(average)"
     ]
     if "delay" in record:
-        words.append(f"{record['delay']:.3g} d")
+        words.append(days_text(record["delay"]))
     return ", ".join(words)
 
 
@@ -174,8 +174,8 @@ def _differences(fit: Fit, frame: pd.DataFrame) -> Iterator[Quantity]:
         def of(draws: Draws, one: Any = one, other: Any = other) -> Floats:
             return np.asarray(other(draws) - one(draws))
 
-        delay_words = f", {asked['delay']:.3g} d" if asked else ""
-        where = f"{second} - {first}{delay_words}"
+        when = f", {days_text(asked['delay'])}" if asked else ""
+        where = f"{second} - {first}{when}"
         yield Quantity("difference", where, plan.effects.measure, "mean", of)
 
 
@@ -200,13 +200,14 @@ def _decays(fit: Fit) -> Iterator[Quantity]:
         return
     levels = {name: sorted(set(plan.frame[name].astype(str))) for name in plan.cells}
     covariates, known = combinations_of(grid(fit, **levels)), set(plan.references)
-    for i in range(len(covariates)):
-        row = covariates.iloc[[i]].reset_index(drop=True)
-        if plan.cells and tuple(str(row[name].iloc[0]) for name in plan.cells) not in known:
-            continue
-        where = place({name: row[name].iloc[0] for name in plan.cells})
-        for parameter in plan.spec.family.parameters:
-            yield _decay(plan, parameter, plan.predictors[parameter].matrix(row), where)
+    keys = [tuple(str(row[name]) for name in plan.cells) for _, row in covariates.iterrows()]
+    rows = covariates[[key in known for key in keys]].reset_index(drop=True)
+    for parameter in plan.spec.family.parameters:
+        matrix = plan.predictors[parameter].matrix(rows)
+        same = (matrix == matrix[0]).all()
+        for i in range(1 if same else len(rows)):
+            where = "" if same else place({name: rows[name].iloc[i] for name in plan.cells})
+            yield _decay(plan, parameter, matrix[[i]], where)
 
 
 def _decay(plan: Design, parameter: str, matrix: Floats, where: str) -> Quantity:

@@ -1,0 +1,75 @@
+"""Sentences: a cross-check in words."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bayesma.checks.twins import Twin
+from bayesma.checks.verdicts import ALIKE, FEW, WIDTH
+
+__all__ = ["sentences_of"]
+
+
+def sentences_of(table: pd.DataFrame, twin: Twin, groups: int) -> tuple[str, ...]:
+    """Return where the answers agree, where they differ and why."""
+    if twin.refused:
+        found = [f"There is no classical twin of this model: {twin.refused}."]
+    else:
+        found = [*_agreement(table, twin), *_why(table, groups)]
+    return (*found, *_published(table))
+
+
+def _agreement(table: pd.DataFrame, twin: Twin) -> list[str]:
+    held = table[table["verdict"].isin(["agree", "differs"])]
+    agree = int((held["verdict"] == "agree").sum())
+    found = [
+        f"{agree} of {len(held)} quantities agree with {twin.method}: less than {ALIKE} posterior "
+        f"SD apart, with intervals alike to a factor of {WIDTH}."
+    ]
+    for _, row in held[held["verdict"] == "differs"].iterrows():
+        found.append(
+            f"{_name(row)}: {row['frequentist']:.3g} against {row['bayesian']:.3g}; "
+            f"{row['reason']}."
+        )
+    return found
+
+
+def _name(row: pd.Series[object]) -> str:
+    return f"{row['quantity']}, {row['where']}" if row["where"] else str(row["quantity"])
+
+
+def _why(table: pd.DataFrame, groups: int) -> list[str]:
+    """Return why a posterior mean is not REML, with this fit's own numbers."""
+    spreads = table[table["quantity"].str.startswith("tau2 (") & table["frequentist"].notna()]
+    if spreads.empty:
+        return []
+    row = spreads.iloc[0]
+    found = [
+        "A posterior mean is not REML, even with flat priors. REML puts the one tau2 of highest "
+        "restricted likelihood in for the unknown one; the posterior averages over tau, weighted "
+        "by likelihood and prior. The likelihood of tau2 leans to the right, so its mean lies "
+        f"above its highest point: {row['bayesian']:.3g} against {row['frequentist']:.3g} here, "
+        f"{abs(row['difference']):.2f} posterior SD, with {groups} groups."
+    ]
+    if groups < FEW:
+        found.append(
+            f"With {groups} groups (fewer than {FEW}) the rows say little of tau: its prior "
+            "counts, means are averaged over very different weights, and intervals that take one "
+            "tau are too narrow unless a t distribution widens them."
+        )
+    return found
+
+
+def _published(table: pd.DataFrame) -> list[str]:
+    held = table[table["published_verdict"] != ""]
+    found = []
+    for verdict, words in (
+        ("reproduced", "Published and reproduced to the printed digits"),
+        ("agrees", f"Published and within {ALIKE} posterior SD"),
+        ("differs", f"Published and further than {ALIKE} posterior SD from the Bayesian answer"),
+        ("not compared", "Published and not compared"),
+    ):
+        some = held[held["published_verdict"] == verdict]
+        if len(some):
+            found.append(f"{words}: {', '.join(_name(row) for _, row in some.iterrows())}.")
+    return found
