@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bayesma.clock import effect_clock
 from bayesma.decay import persistent_share
-from bayesma.design import Design
+from bayesma.design import Design, Points
 from bayesma.diagnostics import cell_frames, days_text
 from bayesma.maths import NumPyMaths
 from bayesma.mean import VARIABLES, effect_mean, linear
@@ -60,7 +60,12 @@ class Quantity:
     scale : str
         In `SCALES`: where differences and standard errors are taken.
     parameter : str
-        The posterior name behind it, where it is one of them.
+        The name of the spec's or the posterior's parameter behind it, where it is one of them.
+    points : Points or None
+        Of a mean, with `weights`: which combination of them it is.
+    weights : tuple of float
+    cell : mapping of str to str
+        The levels that it holds for, where the effect fades differently by them.
     """
 
     name: str
@@ -70,6 +75,9 @@ class Quantity:
     of: Callable[[Draws], Floats] = field(repr=False)
     scale: str = "identity"
     parameter: str = ""
+    points: Points | None = field(default=None, repr=False)
+    weights: tuple[float, ...] = (1.0,)
+    cell: Mapping[str, str] = field(default_factory=dict)
 
     def scaled(self, draws: Draws) -> Floats:
         """Return the quantity on its scale."""
@@ -117,17 +125,24 @@ def place(record: Mapping[str, Any]) -> str:
 
 def at_points(plan: Design, frame: pd.DataFrame) -> Iterator[Quantity]:
     """Yield the population mean at each row of covariates."""
-    decay = plan.spec.family
     for i in range(len(frame)):
-        points = plan.at(frame.iloc[[i]].reset_index(drop=True))
+        yield _combination(plan, "mean", place(frame.iloc[i].to_dict()), frame.iloc[[i]], (1.0,))
 
-        def of(draws: Draws, points: Any = points) -> Floats:
-            held = {name: draws[VARIABLES[name]] for name in plan.spec.predictors}
-            with np.errstate(all="ignore"):
-                return np.asarray(effect_mean(held, points, decay, MATHS))[..., 0]
 
-        where = place(frame.iloc[i].to_dict())
-        yield Quantity("mean", where, plan.effects.measure, "mean", of)
+def _combination(
+    plan: Design, name: str, where: str, frame: pd.DataFrame, weights: tuple[float, ...]
+) -> Quantity:
+    """Return a weighted sum of the population means at rows of covariates."""
+    points, decay = plan.at(frame.reset_index(drop=True)), plan.spec.family
+
+    def of(draws: Draws) -> Floats:
+        held = {parameter: draws[VARIABLES[parameter]] for parameter in plan.spec.predictors}
+        with np.errstate(all="ignore"):
+            return np.asarray(effect_mean(held, points, decay, MATHS) @ np.array(weights))
+
+    return Quantity(
+        name, where, plan.effects.measure, "mean", of, points=points, weights=weights
+    )
 
 
 def _factors(plan: Design) -> tuple[str, ...]:
@@ -169,14 +184,9 @@ def _differences(fit: Fit, frame: pd.DataFrame) -> Iterator[Quantity]:
                 continue
             asked["delay"] = delay
         both = points_of(grid(fit, **asked, **{name: [first, second]}))
-        one, other = (q.of for q in at_points(plan, both))
-
-        def of(draws: Draws, one: Any = one, other: Any = other) -> Floats:
-            return np.asarray(other(draws) - one(draws))
-
         when = f", {days_text(asked['delay'])}" if asked else ""
         where = f"{second} - {first}{when}"
-        yield Quantity("difference", where, plan.effects.measure, "mean", of)
+        yield _combination(plan, "difference", where, both, (-1.0, 1.0))
 
 
 def _common_delay(plan: Design, first: tuple[str], second: tuple[str]) -> float | None:
@@ -206,11 +216,11 @@ def _decays(fit: Fit) -> Iterator[Quantity]:
         matrix = plan.predictors[parameter].matrix(rows)
         same = (matrix == matrix[0]).all()
         for i in range(1 if same else len(rows)):
-            where = "" if same else place({name: rows[name].iloc[i] for name in plan.cells})
-            yield _decay(plan, parameter, matrix[[i]], where)
+            cell = {} if same else {name: str(rows[name].iloc[i]) for name in plan.cells}
+            yield _decay(parameter, matrix[[i]], cell)
 
 
-def _decay(plan: Design, parameter: str, matrix: Floats, where: str) -> Quantity:
+def _decay(parameter: str, matrix: Floats, cell: Mapping[str, str]) -> Quantity:
     variable = VARIABLES[parameter]
 
     def predictor(draws: Draws) -> Floats:
@@ -227,7 +237,7 @@ def _decay(plan: Design, parameter: str, matrix: Floats, where: str) -> Quantity
         "shape": ("Weibull shape", "number", lambda d: np.exp(predictor(d)), "log2"),
     }
     name, unit, of, scale = forms[parameter]
-    return Quantity(name, where, unit, "decay", of, scale, variable)
+    return Quantity(name, place(cell), unit, "decay", of, scale, parameter, cell=cell)
 
 
 def _spreads(plan: Design) -> Iterator[Quantity]:
@@ -303,4 +313,4 @@ def _rows(plan: Design) -> Iterator[Quantity]:
         def of(draws: Draws, i: int = int(i)) -> Floats:
             return np.asarray(mean_at_rows(plan, draws)[..., i])
 
-        yield Quantity("row", names[i], plan.effects.measure, "row", of)
+        yield Quantity("row", names[i], plan.effects.measure, "row", of, parameter=str(i))

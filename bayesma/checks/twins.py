@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from bayesma.checks.quantities import Quantity, alone
+from bayesma.checks.quantities import SCALES, Quantity, alone
 from bayesma.design import Design
 from bayesma.errors import BayesmaError
+from bayesma.frequentist.classical import ClassicalFit, classical_fit
 from bayesma.frequentist.criterion import Criterion, criterion_of
 from bayesma.frequentist.levels import levels_of
 from bayesma.frequentist.nested import Multilevel, multilevel
 from bayesma.frequentist.pooled import Pooled, pool
 from bayesma.frequentist.profile import sigma2_ci
+from bayesma.maths import NumPyMaths
+from bayesma.mean import VARIABLES, effect_mean
 from bayesma.posterior import Fit
 
 __all__ = ["NOTHING", "Answer", "Twin", "criterion_of_design", "level_basis", "twin_of"]
 
 Floats = NDArray[np.float64]
 
+MATHS = NumPyMaths()
 # Step of a numerical derivative, as a share of the variance: a third of the digits.
 STEP = 1e-4
 
@@ -87,7 +93,7 @@ def twin_of(fit: Fit, asked: Sequence[Quantity], ci_prob: float) -> Twin:
         if alone(plan) and plan.spec.population == "normal" and not plan.kappa_names:
             if not plan.varying_tau and plan.small_study is None:
                 return _pooled(plan, ci_prob)
-        raise BayesmaError("the classical decay fit is not there")
+        return _classical(plan, asked, ci_prob)
     except BayesmaError as error:
         return Twin("none", {}, refused=str(error))
 
@@ -149,6 +155,73 @@ def _spread(
         (f"tau ({level})", ""): Answer(tau, se_tau, *ends, trouble),
         (f"tau2 ({level})", ""): Answer(tau2, np.nan if at_zero else se, low, high, trouble),
     }
+
+
+# -- a mean that fades, or goes with covariates ------------------------------------------------
+
+
+def _classical(plan: Design, asked: Sequence[Quantity], ci_prob: float) -> Twin:
+    found = classical_fit(plan.effects, plan.spec, ci_prob=ci_prob)
+    z = float(stats.norm.ppf((1 + ci_prob) / 2))
+    rows = found.quantities().to_dict("records")
+    answers = {}
+    for quantity in asked:
+        answer = _classical_answer(found, quantity, rows, z)
+        if answer is not None:
+            answers[quantity.name, quantity.where] = answer
+    variances = None
+    if plan.tau_names and not plan.kappa_names:
+        variances = np.array([found.tau[name] for name in plan.groups.names]) ** 2
+    return Twin(f"{found.method}, z and profile likelihood", answers, variances, notes=_said(found))
+
+
+def _said(found: ClassicalFit) -> tuple[str, ...]:
+    fresh = [note for note in found.notes if note not in found.design.notes]
+    return tuple(f"classical twin: {text}" for text in (*fresh, *found.problems))
+
+
+def _classical_answer(
+    found: ClassicalFit, quantity: Quantity, rows: Sequence[Mapping[str, Any]], z: float
+) -> Answer | None:
+    """Return the classical answer to a quantity; None where there is none."""
+    if quantity.kind == "mean" and quantity.points is not None:
+        row = found.mean_at(quantity.points, [quantity.weights]).iloc[0]
+        return Answer(*(float(row[name]) for name in ("estimate", "se", "ci_low", "ci_high")))
+    if quantity.kind == "row":
+        return _row_answer(found, int(quantity.parameter))
+    for row in rows:
+        levels = {name: row[name] for name in quantity.cell if row.get(name)}
+        if row["quantity"] == quantity.parameter and levels.items() <= quantity.cell.items():
+            return _profiled(found, quantity, row, z)
+    return None
+
+
+def _row_answer(found: ClassicalFit, i: int) -> Answer:
+    """Return the mean of a pooled row; its weights are held at the estimate's."""
+    plan, pooling = found.design, found.design.pooling
+    assert pooling is not None
+    at = {name: np.asarray(value)[None] for name, value in found.estimates.items()}
+    mean = effect_mean({n: at[VARIABLES[n]] for n in plan.spec.predictors}, plan.points,
+                       plan.spec.family, MATHS)[0]
+    weights = np.where(pooling.row == i, 1 / (pooling.floor + pooling.slope * mean**2), 0.0)
+    row = found.mean_at(plan.points, [weights / weights.sum()]).iloc[0]
+    return Answer(*(float(row[name]) for name in ("estimate", "se", "ci_low", "ci_high")))
+
+
+def _profiled(
+    found: ClassicalFit, quantity: Quantity, row: Mapping[str, Any], z: float
+) -> Answer:
+    """Return an estimate with its profile interval, whose width gives the standard error."""
+    ends = np.array([row["estimate"], row["ci_low"], row["ci_high"]], dtype=float)
+    if quantity.name.startswith("tau2"):
+        ends = ends**2
+    with np.errstate(divide="ignore"):
+        low, high = SCALES[quantity.scale][0](ends[1:])
+    se = float(high - low) / (2 * z)
+    trouble = str(row["note"])
+    if quantity.kind == "spread" and ends[0] == 0:
+        return Answer(0.0, float("nan"), float(ends[1]), float(ends[2]), "boundary")
+    return Answer(*map(float, (ends[0], se if np.isfinite(se) else np.nan, *ends[1:])), trouble)
 
 
 # -- the likelihood of the variances ---------------------------------------------------------------
