@@ -18,6 +18,7 @@ from bayesma.errors import Fault, SpecError, TableError, did_you_mean, nearest
 from bayesma.measures import hedges_correction, hedges_g, measure_of
 from bayesma.outcomes import with_outcomes
 from bayesma.readers import read_table
+from bayesma.sharing import shared_covariance
 from bayesma.table import StudyTable, require_outcomes
 from bayesma.units import Ranges
 
@@ -98,6 +99,8 @@ def effect_sizes(
     correct: bool = True,
     units: Mapping[str, str] | None = None,
     ranges: Ranges | None = None,
+    shared_control: str | None = None,
+    same_animals: str | None = None,
 ) -> Effects:
     """Return the effect and sampling variance of every row.
 
@@ -134,6 +137,15 @@ def effect_sizes(
         ROM uncorrected.
     units, ranges : mapping, {"refuse", "midpoint"}, optional
         How frames are read, as `read_table` takes them; a frame of members too.
+    shared_control : str, optional
+        Column that names the control group of each row. Effects computed from arms covary
+        through a control group they share, as `bayesma.sharing` has it. Labels are read within
+        their study and, where the table has that column, `within`.
+    same_animals : str, optional
+        Column that names the animals of each row, both arms: rows with one label are the same
+        animals, measured again. `rho` is then the correlation of two measurements of one animal
+        (Gleser & Olkin 2009), of a shared control group with other numbers too, and no longer
+        that of all effects of a cluster.
 
     Returns
     -------
@@ -144,7 +156,8 @@ def effect_sizes(
     TableError
         With every fault of the table, and every row for which the measure is not defined.
     SpecError
-        If the measure, its variance or the cluster column is unknown; if `members` and the
+        If the measure, its variance or the cluster column is unknown; if effects that share
+        animals have no positive definite covariance; if `members` and the
         column `members` come without each other; if `columns`, `units` or `ranges` is given and
         there is no frame that it is for.
     """
@@ -160,11 +173,18 @@ def effect_sizes(
     frame, told = with_outcomes(table, found, chosen, correct)
     compared = _member_frame(table, members)
     notes = [*table.notes, *told, *(() if members is None else members.told)]
+    if shared_control or same_animals:
+        covariance, counts = shared_covariance(
+            frame, found, rho, within, shared_control, same_animals
+        )
+        notes += counts
+    else:
+        covariance = _covariance(frame, rho, within, notes)
     return Effects(
         frame,
         measure,
         chosen,
-        _covariance(frame, rho, within, notes),
+        covariance,
         compared,
         tuple(notes),
         table.source,

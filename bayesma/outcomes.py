@@ -14,7 +14,7 @@ from bayesma.measures import AVERAGED, Gap, Measure, arms_of
 from bayesma.schema import ARMS
 from bayesma.table import StudyTable
 
-__all__ = ["with_outcomes"]
+__all__ = ["signs_of", "with_outcomes"]
 
 Floats = NDArray[np.float64]
 # Half width of a 95% interval in standard errors.
@@ -65,7 +65,7 @@ def _fill_from_arms(
     part = frame[~given]
     sham = _column(part, "mean_sham").fillna(0.0).to_numpy()
     arms = arms_of(**{name: part[name] for name in ARMS}, mean_sham=sham)
-    y, v = measure(arms, variance, correct, _signs(part, measure))
+    y, v = measure(arms, variance, correct, signs_of(part, measure))
     gaps = measure.gaps(arms, variance)
     gaps.append(_rest(measure, variance, y, v, gaps))
     if faults := _faults(gaps, table, np.flatnonzero(~given)):
@@ -74,7 +74,7 @@ def _fill_from_arms(
     frame.loc[~given, "v"] = v
 
 
-def _signs(part: pd.DataFrame, measure: Measure) -> Floats:
+def signs_of(part: pd.DataFrame, measure: Measure) -> Floats:
     """Return what an effect is multiplied by, so that a benefit is positive where that is known.
 
     NMD with a sham is positive for a benefit already. Without one it is 100 (m_c - m_t) / m_c: its
@@ -143,7 +143,7 @@ def _notes_on_given(
 def _notes_on_arms(part: pd.DataFrame, measure: Measure, variance: str, correct: bool) -> list[str]:
     """Return what there is to say of rows computed from arms."""
     notes = [measure.remark] if measure.remark else []
-    notes += _notes_on_signs(part) if measure.name != "NMD" else _notes_on_nmd(part)
+    notes += _notes_onsigns_of(part) if measure.name != "NMD" else _notes_on_nmd(part)
     if variance in AVERAGED:
         notes.append(f"variance {variance} averages over the {len(part)} rows computed from arms")
         negative = part["mean_control"] < 0
@@ -157,7 +157,7 @@ def _notes_on_arms(part: pd.DataFrame, measure: Measure, variance: str, correct:
     return notes
 
 
-def _notes_on_signs(part: pd.DataFrame) -> list[str]:
+def _notes_onsigns_of(part: pd.DataFrame) -> list[str]:
     if "direction" not in part:
         return []
     return _counted(

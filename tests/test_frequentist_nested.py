@@ -53,9 +53,7 @@ def given_v(name, columns):
 def fitted(section, name, **options):
     columns = section["columns"]
     options = {"random": "study/unit"} | options
-    return multilevel(
-        columns["yi"], data=frame_of(columns), **given_v(name, columns), **options
-    )
+    return multilevel(columns["yi"], data=frame_of(columns), **given_v(name, columns), **options)
 
 
 def check_coefficients(found, expected, rtol):
@@ -86,9 +84,7 @@ def test_every_number_of_a_fit_is_metafors(metafor, name, fit):
     rtol = VARIANCES[expected["optimizer_setting"]]
     np.testing.assert_allclose(found.sigma2, np.atleast_1d(expected["sigma2"]), rtol=rtol)
     check_coefficients(found, expected, rtol)
-    np.testing.assert_allclose(
-        found.prediction, [expected["pi_lb"], expected["pi_ub"]], rtol=rtol
-    )
+    np.testing.assert_allclose(found.prediction, [expected["pi_lb"], expected["pi_ub"]], rtol=rtol)
     theirs = expected["I2_multilevel"]["per_level"]
     np.testing.assert_allclose(found.i2, np.atleast_1d(theirs), rtol=rtol)
     assert list(found.groups) == list(np.atleast_1d(expected["s_nlevels"]))

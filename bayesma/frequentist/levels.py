@@ -78,7 +78,7 @@ def _columns(random: str) -> list[str]:
     effect, bar, path = text.rpartition("|")
     columns = [name.strip() for name in path.split("/")]
     sound = all(columns) and len(set(columns)) == len(columns)
-    if (bar and effect.strip() != "1") or not sound or not set("|()+") .isdisjoint(path):
+    if (bar and effect.strip() != "1") or not sound or not set("|()+").isdisjoint(path):
         raise SpecError(
             f"random = '{random}': only nested groups are known, such as 'study/experiment' or "
             "'(1 | study/experiment)', each column once"
@@ -146,4 +146,4 @@ def containment(levels: Levels, X: Floats) -> Floats:
         high = np.maximum.reduceat(X[order], starts)
         constant = (high == np.minimum.reduceat(X[order], starts)).all(axis=0)
         found[constant] = np.minimum(found[constant], count)
-    return np.maximum(found - p, 1).astype(float)
+    return np.asarray(np.maximum(found - p, 1), dtype=float)

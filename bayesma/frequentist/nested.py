@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from bayesma.covariance import Blocks, Whitening, blocks_of, check_definite
+from bayesma.covariance import Blocks
 from bayesma.effects import Effects
 from bayesma.errors import SpecError, did_you_mean
 from bayesma.formulas import parse
 from bayesma.frequentist.coding import complete, treatment_matrix
+from bayesma.frequentist.correlated import correlated_rows, fixed_effects
 from bayesma.frequentist.criterion import Criterion, criterion_of, minimised, starts
-from bayesma.frequentist.inference import check_probability, joint_test
+from bayesma.frequentist.inference import Inference, check_probability, critical, infer, joint_test
 from bayesma.frequentist.leastsquares import check_rank
 from bayesma.frequentist.levels import Levels, containment, levels_of
-from bayesma.frequentist.rows import Rows, rows_of
+from bayesma.frequentist.regression import Criteria, coefficient_table
+from bayesma.frequentist.rows import Rows
 
 __all__ = ["Multilevel", "multilevel"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+METHODS = ("REML", "ML")
+DFS = {"z": "z", "t": "t", "residual": "t", "containment": "containment", "contain": "containment"}
+
 
 METHODS = ("REML", "ML")
 DFS = {"z": "z", "t": "t", "residual": "t", "containment": "containment", "contain": "containment"}
@@ -36,80 +44,135 @@ class Multilevel:
 
     Attributes
     ----------
-    table : pandas.DataFrame
-        Index: term; columns estimate, se, ci_low, ci_high, statistic, df, p. df is NaN for z.
+    terms : tuple of str, length p
+    beta : ndarray, shape (p,)
+        Coefficients; `table` shows them.
+    inference : Inference
+        Their standard errors, tests and intervals.
     covariance : ndarray, shape (p, p)
         Of the coefficients.
-    sigma2 : pandas.Series
-        Variance of each level, outermost first, in squared units of the effect; exactly 0 where
-        the likelihood is highest there.
+    levels : Levels
+    variances : ndarray, shape (levels,)
+        Of the group effects, outermost first, in squared units of the effect; `sigma2` shows
+        them. Exactly 0 where the likelihood is highest there.
+    estimated : tuple of bool
+        Whether each was estimated rather than given.
     prediction : tuple of float or None
         Interval for the true effect of a new row of a new group, b -+ q sqrt(se^2 + sum sigma2);
         None with terms.
-    i2 : pandas.Series or None
-        Share of each level in the variance of a row, in percent; None with terms.
+    typical_v : float
+        Typical sampling variance, (k - p) / tr P; see `i2`.
     qm, qm_df, qm_p : float, tuple, float; or None
-        Test of all terms but the intercept: chi2, or F with the least of their df.
+        Test of all terms but the intercept: chi2 with (m,) degrees of freedom, or F with (m, the
+        least of theirs).
     qe, qe_df, qe_p : float, int, float
-        Test of residual heterogeneity, r'V^-1 r at all sigma2 = 0.
-    log_likelihood, aic, bic, aicc : float
-        Restricted for REML; k - p stands for k there.
+        Test of residual heterogeneity: r'V^-1 r with no group effects.
+    criteria : Criteria
+        Log-likelihood, AIC, BIC and AICc; restricted for REML, with k - p in place of k.
     k : int
-    method, df : str
+    method, df_kind : str
     ci_prob : float
     rows : Rows
     X : ndarray, shape (k, p)
     V : Blocks
         Sampling covariance.
-    levels : Levels
-    free : tuple of bool
-        Whether each variance was estimated rather than given.
     notes : tuple of str
     """
 
-    table: pd.DataFrame
+    terms: tuple[str, ...]
+    beta: Floats = field(repr=False)
+    inference: Inference = field(repr=False)
     covariance: Floats = field(repr=False)
-    sigma2: pd.Series[float]
+    levels: Levels = field(repr=False)
+    variances: Floats
+    estimated: tuple[bool, ...] = field(repr=False)
     prediction: tuple[float, float] | None
-    i2: pd.Series[float] | None
+    typical_v: float
     qm: float | None
     qm_df: tuple[float, ...] | None
     qm_p: float | None
     qe: float
     qe_df: int
     qe_p: float
-    log_likelihood: float
-    aic: float
-    bic: float
-    aicc: float
+    criteria: Criteria = field(repr=False)
     k: int
     method: str
-    df: str
+    df_kind: str
     ci_prob: float
     rows: Rows = field(repr=False)
     X: Floats = field(repr=False)
     V: Blocks = field(repr=False)
-    levels: Levels = field(repr=False)
-    free: tuple[bool, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Say what was fitted."""
         spread = ", ".join(f"{name} {value:.4g}" for name, value in self.sigma2.items())
         return (
-            f"<Multilevel {self.method}, {self.df}, k = {self.k}: "
-            f"{', '.join(self.table.index)}; sigma2: {spread}>"
+            f"<Multilevel {self.method}, {self.df_kind}, k = {self.k}: "
+            f"{', '.join(self.terms)}; sigma2: {spread}>"
         )
 
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Index: term; columns estimate, se, ci_low, ci_high, statistic, df (NaN for z), p."""
+        return coefficient_table(self.terms, self.beta, self.inference)
+
     @property
-    def beta(self) -> Floats:
-        """Coefficients, shape (p,)."""
-        return self.table["estimate"].to_numpy(dtype=float)
+    def sigma2(self) -> pd.Series[float]:
+        """Variance of each level, outermost first; index: level."""
+        return self._by_level(self.variances, "sigma2")
 
     @property
     def groups(self) -> pd.Series[int]:
-        """Number of groups of each level."""
-        return pd.Series(self.levels.counts, index=self.sigma2.index, name="groups")
+        """Number of groups of each level; index: level."""
+        return self._by_level(np.array(self.levels.counts), "groups")
+
+    @property
+    def i2(self) -> pd.Series[float]:
+        """Share of each level in sum sigma2 + typical v, in percent; their sum is I2.
+
+        Higgins & Thompson (2002, Statistics in Medicine 21:1539, eq. 9, 10) with the sum of the
+        variances for tau2.
+        """
+        return self._by_level(100 * self.variances / (self.variances.sum() + self.typical_v), "i2")
+
+    @property
+    def log_likelihood(self) -> float:
+        """Log likelihood; restricted for REML."""
+        return self.criteria.log_likelihood
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion; of the restricted likelihood for REML."""
+        return self.criteria.aic
+
+    @property
+    def bic(self) -> float:
+        """The Bayesian information criterion; of the restricted likelihood for REML."""
+        return self.criteria.bic
+
+    @property
+    def aicc(self) -> float:
+        """Akaike's criterion as corrected by Hurvich & Tsai (1989)."""
+        return self.criteria.aicc
+
+    def _by_level(self, values: NDArray[Any], name: str) -> pd.Series[Any]:
+        return pd.Series(values, index=pd.Index(self.levels.names, name="level"), name=name)
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What is to be fitted."""
+
+    rows: Rows
+    X: Floats
+    terms: tuple[str, ...]
+    V: Blocks
+    levels: Levels
+    method: str
+    df_kind: str
+    ci_prob: float
+    notes: tuple[str, ...]
 
 
 def multilevel(
@@ -169,12 +232,12 @@ def multilevel(
         If a name is unknown, V is no covariance, terms are collinear, or the rows cannot tell
         the variances.
     """
-    method, df = _known(method, df, ci_prob)
-    rows, covariance, notes = _rows(effects, v, V, data)
+    method, df_kind = _known(method, df, ci_prob)
+    rows, covariance = correlated_rows(effects, v, V, data)
     parsed = parse(formula, "formula")
     if parsed.groups:
         raise SpecError(f"formula = '{formula}': give groups as random='{'/'.join(parsed.groups)}'")
-    keep = complete(parsed, rows.frame)
+    keep, notes = complete(parsed, rows.frame), rows.notes
     if not keep.all():
         left = int((~keep).sum())
         notes = (*notes, f"{left} of {len(rows)} rows left out: a term of '{formula}' is missing")
@@ -183,11 +246,9 @@ def multilevel(
     X, terms = treatment_matrix(parsed, rows.frame)
     check_rank(X, terms, len(rows))
     levels = levels_of(random, rows.frame, rows.labels)
+    model = _Model(rows, X, terms, covariance, levels, method, df_kind, ci_prob, notes)
     criterion = criterion_of(rows.y, X, covariance, levels, method == "REML")
-    variances, free = _variances(criterion, rows, levels, sigma2)
-    return _result(
-        criterion, rows, X, terms, covariance, levels, variances, free, method, df, ci_prob, notes
-    )
+    return _fitted(model, criterion, *_variances(criterion, rows, levels, sigma2))
 
 
 def _known(method: str, df: str, ci_prob: float) -> tuple[str, str]:
@@ -199,41 +260,6 @@ def _known(method: str, df: str, ci_prob: float) -> tuple[str, str]:
         raise SpecError(f"df = '{df}' is unknown; {did_you_mean(df, known)}")
     check_probability(ci_prob)
     return method, DFS[df]
-
-
-def _rows(
-    effects: Effects | ArrayLike,
-    v: ArrayLike | None,
-    V: ArrayLike | None,
-    data: pd.DataFrame | None,
-) -> tuple[Rows, Blocks, tuple[str, ...]]:
-    """Return checked rows, their sampling covariance and what is to be said of them."""
-    if V is not None and v is not None:
-        raise SpecError("v and V are both given; the diagonal of V is v: drop v=")
-    own = effects if isinstance(effects, Effects) else None
-    if V is None:
-        if own is None:
-            rows = rows_of(effects, v, data=data)
-            return replace(rows, notes=()), Blocks(rows.v), ()
-        rows = rows_of(replace(own, covariance=Blocks(own.v)), v, data=data)
-        check_definite(own.covariance, rows.labels)
-        return replace(rows, notes=()), own.covariance, ()
-    covariance = _given(V, len(own) if own else len(np.atleast_1d(np.asarray(effects))))
-    if own is None:
-        rows = rows_of(effects, covariance.v, data=data)
-        return replace(rows, notes=()), covariance, ()
-    rows = rows_of(replace(own, covariance=Blocks(own.v)), data=data)
-    notes = ("the sampling covariance V given stands in for that of the effects",)
-    return replace(rows, v=covariance.v, notes=()), covariance, notes
-
-
-def _given(V: ArrayLike, k: int) -> Blocks:
-    found = np.asarray(V, dtype=float)
-    if found.ndim == 1:
-        raise SpecError("V is a matrix, k by k; give the variances alone as v=")
-    if found.shape != (k, k):
-        raise SpecError(f"V has shape {found.shape} and y {k} rows; V must be {k} by {k}")
-    return blocks_of(found)
 
 
 def _variances(
@@ -272,150 +298,87 @@ def estimated(criterion: Criterion, held: Floats, free: Bools, typical: float) -
     return found[int(np.argmin(deviance))]
 
 
-def _result(
-    criterion: Criterion,
-    rows: Rows,
-    X: Floats,
-    terms: tuple[str, ...],
-    covariance: Blocks,
-    levels: Levels,
-    sigma2: Floats,
-    free: Bools,
-    method: str,
-    df: str,
-    ci_prob: float,
-    notes: tuple[str, ...],
-) -> Multilevel:
-    (k, p), names = X.shape, pd.Index(levels.names, name="level")
-    beta, spread = criterion.coefficients(sigma2)
-    dfs = _degrees(df, levels, X)
-    table = coefficient_table(terms, beta, spread, dfs, ci_prob)
-    qm, qm_df, qm_p = _moderators(terms, beta, spread, dfs)
-    qe, typical = _fixed(rows.y, X, covariance)
-    log_likelihood = -float(criterion.at(sigma2).deviance) / 2
-    only_mean = terms == ("Intercept",)
+def _fitted(model: _Model, criterion: Criterion, sigma2: Floats, free: Bools) -> Multilevel:
+    """Return the fit at the variances found."""
+    k, p = model.X.shape
+    beta, covariance = criterion.coefficients(sigma2)
+    df = _degrees(model)
+    inference = infer(beta, covariance, df, model.ci_prob)
+    qm, qm_df, qm_p = _moderators(model.terms, beta, covariance, df)
+    qe, typical = fixed_effects(model.rows.y, model.X, model.V)
+    found = -float(criterion.at(sigma2).deviance) / 2
+    only_mean = model.terms == ("Intercept",)
     return Multilevel(
-        table=table,
-        covariance=spread,
-        sigma2=pd.Series(sigma2, index=names, name="sigma2"),
-        prediction=_prediction(table, sigma2, ci_prob) if only_mean else None,
-        i2=pd.Series(100 * sigma2 / (sigma2.sum() + typical), index=names) if only_mean else None,
+        terms=model.terms,
+        beta=beta,
+        inference=inference,
+        covariance=covariance,
+        levels=model.levels,
+        variances=sigma2,
+        estimated=tuple(bool(one) for one in free),
+        prediction=_prediction(beta, covariance, df, sigma2, model.ci_prob) if only_mean else None,
+        typical_v=typical,
         qm=qm,
         qm_df=qm_df,
         qm_p=qm_p,
         qe=qe,
         qe_df=k - p,
         qe_p=float(special.chdtrc(k - p, qe)),
-        log_likelihood=log_likelihood,
-        **_criteria(log_likelihood, k - p if method == "REML" else k, p + int(free.sum())),
+        criteria=_criteria(found, k - p if model.method == "REML" else k, p + int(free.sum())),
         k=k,
-        method=method,
-        df=df,
-        ci_prob=ci_prob,
-        rows=rows,
-        X=X,
-        V=covariance,
-        levels=levels,
-        free=tuple(bool(one) for one in free),
-        notes=(*notes, *_notes(levels, X, df)),
+        method=model.method,
+        df_kind=model.df_kind,
+        ci_prob=model.ci_prob,
+        rows=model.rows,
+        X=model.X,
+        V=model.V,
+        notes=(*model.notes, *_notes(model)),
     )
 
 
-def _degrees(df: str, levels: Levels, X: Floats) -> Floats:
-    """Return the degrees of freedom of each coefficient; NaN for z."""
-    k, p = X.shape
-    if df == "containment":
-        return containment(levels, X)
-    return np.full(p, float(k - p) if df == "t" else np.nan)
+def _degrees(model: _Model) -> Floats | None:
+    """Return the degrees of freedom of each coefficient; None for z."""
+    k, p = model.X.shape
+    if model.df_kind == "containment":
+        return containment(model.levels, model.X)
+    return np.full(p, float(k - p)) if model.df_kind == "t" else None
 
 
-def _notes(levels: Levels, X: Floats, df: str) -> tuple[str, ...]:
-    p = X.shape[1]
-    if df != "containment" or min(levels.counts) > p:
+def _notes(model: _Model) -> tuple[str, ...]:
+    p, fewest = model.X.shape[1], model.levels.counts[0]
+    if model.df_kind != "containment" or fewest > p:
         return ()
     return (
-        f"{min(levels.counts)} groups of {levels.names[0]} carry {p} coefficients: the degrees of "
-        "freedom by containment would be below 1 and are set to 1",
+        f"{fewest} groups of {model.levels.names[0]} carry {p} coefficients: degrees of freedom "
+        "by containment would be below 1 and are set to 1",
     )
-
-
-def coefficient_table(
-    terms: tuple[str, ...], beta: Floats, covariance: Floats, df: Floats, ci_prob: float
-) -> pd.DataFrame:
-    """Return the coefficients with their tests, each on its own df; NaN for z."""
-    se = np.sqrt(np.diag(covariance))
-    statistic = beta / se
-    normal = np.isnan(df)
-    upper = 0.5 + ci_prob / 2
-    half = se * np.where(normal, special.ndtri(upper), special.stdtrit(df, upper))
-    size = np.abs(statistic)
-    tail = np.where(normal, special.ndtr(-size), special.stdtr(df, -size))
-    columns = {
-        "estimate": beta,
-        "se": se,
-        "ci_low": beta - half,
-        "ci_high": beta + half,
-        "statistic": statistic,
-        "df": df,
-        "p": 2 * tail,
-    }
-    return pd.DataFrame(columns, index=pd.Index(terms, name="term"))
 
 
 def _moderators(
-    terms: tuple[str, ...], beta: Floats, covariance: Floats, df: Floats
+    terms: tuple[str, ...], beta: Floats, covariance: Floats, df: Floats | None
 ) -> tuple[float | None, tuple[float, ...] | None, float | None]:
     tested = [j for j, term in enumerate(terms) if term != "Intercept"]
     if not tested:
         return None, None, None
-    least = float(df[tested].min())
-    qm, qm_p = joint_test(
-        beta[tested], covariance[np.ix_(tested, tested)], None if np.isnan(least) else least
-    )
-    return qm, (len(tested),) if np.isnan(least) else (len(tested), least), qm_p
+    least = None if df is None else float(df[tested].min())
+    qm, qm_p = joint_test(beta[tested], covariance[np.ix_(tested, tested)], least)
+    return qm, (len(tested),) if least is None else (len(tested), least), qm_p
 
 
-def _prediction(table: pd.DataFrame, sigma2: Floats, ci_prob: float) -> tuple[float, float]:
-    estimate, se, df = (float(table[name].iloc[0]) for name in ("estimate", "se", "df"))
-    upper = 0.5 + ci_prob / 2
-    q = special.ndtri(upper) if np.isnan(df) else special.stdtrit(df, upper)
-    half = float(q * np.sqrt(se**2 + sigma2.sum()))
-    return estimate - half, estimate + half
+def _prediction(
+    beta: Floats, covariance: Floats, df: Floats | None, sigma2: Floats, ci_prob: float
+) -> tuple[float, float]:
+    q = critical(None if df is None else float(df[0]), ci_prob)
+    half = float(q * np.sqrt(covariance[0, 0] + sigma2.sum()))
+    return float(beta[0]) - half, float(beta[0]) + half
 
 
-def _criteria(log_likelihood: float, n: int, parameters: int) -> dict[str, float]:
-    """Return AIC, BIC and the AIC of Hurvich & Tsai (1989), from n observations."""
+def _criteria(log_likelihood: float, n: int, parameters: int) -> Criteria:
+    """Return AIC, BIC and AICc (Hurvich & Tsai 1989) from n observations."""
     spare = max(n, parameters + 2)
-    return {
-        "aic": -2 * log_likelihood + 2 * parameters,
-        "bic": -2 * log_likelihood + parameters * float(np.log(n)),
-        "aicc": -2 * log_likelihood + 2 * parameters * spare / (spare - parameters - 1),
-    }
-
-
-def _fixed(y: Floats, X: Floats, covariance: Blocks) -> tuple[float, float]:
-    """Return r'V^-1 r of generalised least squares, and the typical sampling variance.
-
-    (k - p) / tr P with P = V^-1 - V^-1 X (X'V^-1 X)^-1 X'V^-1 (Higgins & Thompson 2002,
-    Statistics in Medicine 21:1539, eq. 9, where V is diagonal and X a column of ones).
-    """
-    whitening = covariance.whitening()
-    white = _white(np.column_stack([y, X]), whitening)
-    basis, _ = np.linalg.qr(white[:, 1:])
-    residual = white[:, 0] - basis @ (basis.T @ white[:, 0])
-    back = _white(basis, whitening, transposed=True)
-    trace = (whitening.values**2).sum() - (back**2).sum()
-    return float(residual @ residual), float((len(y) - X.shape[1]) / trace)
-
-
-def _white(columns: Floats, whitening: Whitening, transposed: bool = False) -> Floats:
-    """Return L^-1 times columns, or its transpose times them, for V = L L'."""
-    to, source = whitening.rows, whitening.cols
-    if transposed:
-        to, source = source, to
-    return np.column_stack(
-        [
-            np.bincount(to, whitening.values * column[source], minlength=whitening.n)
-            for column in columns.T
-        ]
+    return Criteria(
+        log_likelihood,
+        -2 * log_likelihood + 2 * parameters,
+        -2 * log_likelihood + parameters * float(np.log(n)),
+        -2 * log_likelihood + 2 * parameters * spare / (spare - parameters - 1),
     )

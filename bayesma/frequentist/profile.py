@@ -44,14 +44,14 @@ def sigma2_ci(result: Multilevel, *, ci_prob: float | None = None) -> pd.DataFra
     """
     prob = result.ci_prob if ci_prob is None else ci_prob
     check_probability(prob)
-    if not any(result.free):
+    if not any(result.estimated):
         raise SpecError("every sigma2 was given: there is nothing to put an interval on")
     criterion = criterion_of(
         result.rows.y, result.X, result.V, result.levels, result.method == "REML"
     )
     profiles = [
         _interval(_Profile(criterion, result, level), prob) if free else (np.nan, np.nan)
-        for level, free in enumerate(result.free)
+        for level, free in enumerate(result.estimated)
     ]
     low, high = zip(*profiles, strict=True)
     return pd.DataFrame(
@@ -64,8 +64,8 @@ class _Profile:
 
     def __init__(self, criterion: Criterion, result: Multilevel, level: int) -> None:
         self.criterion, self.level = criterion, level
-        self.best = result.sigma2.to_numpy(dtype=float)
-        self.free = np.array(result.free)
+        self.best = result.variances
+        self.free = np.array(result.estimated)
         self.free[level] = False
         self.typical = float(1 / np.mean(1 / result.rows.v))
         self.least = float(criterion.at(self.best).deviance)

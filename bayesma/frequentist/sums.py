@@ -172,9 +172,7 @@ class Stack:
         shared = self.same @ solved[..., None, :, :, :]
         crosses = np.swapaxes(solved, -1, -2)[..., None, :, :, :] @ shared
         products = np.swapaxes(self.columns, -1, -2) @ solved
-        return Sums(
-            np.linalg.slogdet(full)[1].sum(-1), products.sum(-3), traces, crosses.sum(-3)
-        )
+        return Sums(np.linalg.slogdet(full)[1].sum(-1), products.sum(-3), traces, crosses.sum(-3))
 
 
 def _stacked(parts: Sequence[Sums]) -> Sums:
@@ -256,9 +254,7 @@ def _tree(columns: Floats, covariance: Blocks, codes: Sequence[Ints]) -> Tree:
     )
 
 
-def _stacks(
-    columns: Floats, covariance: Blocks, codes: Sequence[Ints]
-) -> tuple[Stack, ...]:
+def _stacks(columns: Floats, covariance: Blocks, codes: Sequence[Ints]) -> tuple[Stack, ...]:
     sets = dependent_rows(covariance, codes[0])
     sizes = np.array([1 << (len(rows) - 1).bit_length() for rows in sets])
     parts = []
