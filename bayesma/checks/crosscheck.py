@@ -15,6 +15,7 @@ from scipy import stats
 from bayesma.analysis import Analysis, Published
 from bayesma.checks.averaging import Averaged, averaged_over_tau, can_average
 from bayesma.checks.printed import Printed, printed_verdict, printed_values
+from bayesma.checks.pulls import Pulls, pulls_of
 from bayesma.checks.quantities import SCALES, Quantity, at_points, quantities
 from bayesma.checks.sentences import sentences_of
 from bayesma.checks.twins import Answer, Twin, twin_of
@@ -86,11 +87,10 @@ def cross_check(
     """Hold a fit against its classical twin, and both against what was published.
 
     d = (frequentist - bayesian) / posterior SD; `agree` is |d| <= 0.25 with intervals that are
-    within a factor of 1.25 of each other. Causes are computed, not guessed: averaging over tau by
-    generalised least squares at draws of tau (Gelman et al. 2013, Bayesian Data Analysis, section
-    5.4); the pull of the prior as what is left of the difference, or else, with prior N(m, s) and
-    estimate b, as (m - b) se^2 / (se^2 + s^2); of a spread, as se^2 times the slope of the log
-    prior.
+    within a factor of 1.25 of each other. Causes are computed: averaging over tau by generalised
+    least squares at draws of tau (Gelman et al. 2013, Bayesian Data Analysis, section 5.4); the
+    pull of the priors as what is left of the difference or, where the mean is not linear, as the
+    way from the highest likelihood to the highest posterior density.
 
     Parameters
     ----------
@@ -126,7 +126,8 @@ def cross_check(
     averaged = None
     if twin.variances is not None and can_average(plan):
         averaged = averaged_over_tau(plan, draws, twin.variances)
-    work = _Work(fit, twin, draws, prior, averaged, ci_prob)
+    pulls = None if twin.refused else pulls_of(plan, draws)
+    work = _Work(fit, twin, draws, prior, averaged, pulls, ci_prob)
     rows = [work.row(quantity, printed) for quantity in asked]
     known = {(q.name, q.where) for q in asked}
     rows += [_stray(value, asked) for key, value in printed.items() if key not in known]
@@ -230,6 +231,7 @@ class _Work:
     draws: Draws
     prior: Draws
     averaged: Averaged | None
+    pulls: Pulls | None
     ci_prob: float
 
     def row(
@@ -295,52 +297,42 @@ class _Work:
         there = SCALES[quantity.scale][0]
         with np.errstate(all="ignore"):
             span = float(there(answer.high) - there(answer.low))
-            estimate = float(there(answer.estimate))
-        middle, prior_sd = self.prior_of(quantity)
+        prior_sd = self.prior_sd(quantity)
         averaging, inflation = self.averaging(quantity, bayes)
         pull = -difference - averaging
-        if np.isnan(averaging):
-            pull = self.pull(quantity, estimate, answer.se, middle, prior_sd) / bayes.sd
+        if np.isnan(averaging) and self.pulls is not None:
+            pull = self.pulls.of(quantity) / bayes.sd
+            averaging = -difference - pull
         z = float(stats.norm.ppf((1 + self.ci_prob) / 2))
         return Findings(
             difference=difference,
-            width=(bayes.high - bayes.low) / span if span > 0 else NAN,
-            kept=bayes.sd / prior_sd if quantity.kind != "new" else NAN,
+            kind=quantity.kind,
+            groups=_groups(self.fit),
             pull=pull,
             averaging=averaging,
+            width=(bayes.high - bayes.low) / span if 0 < span < np.inf else NAN,
             inflation=inflation,
-            skew=(bayes.mean - bayes.median) / bayes.sd,
-            groups=_groups(self.fit),
-            tau=quantity.kind == "spread",
             shrink=float(prior_sd / np.hypot(prior_sd, answer.se)),
             quantile=span / 2 / (z * answer.se),
+            kept=bayes.sd / prior_sd if quantity.kind in ("decay", "spread") else NAN,
+            fades=bool(self.fit.spec.family.parameters),
             trouble=answer.trouble,
         )
 
-    def prior_of(self, quantity: Quantity) -> tuple[float, float]:
-        """Return the prior's median and SD, from its quartiles: some priors have no variance."""
-        values = quantity.scaled(self.prior).ravel()
-        low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75])
-        return float(middle), float((high - low) / QUARTILES)
+    def prior_sd(self, quantity: Quantity) -> float:
+        """Return the prior's SD, from its quartiles, for some priors have no variance.
+
+        A curve has no prior that an SD could stand for: at late delays most of it lies at 0.
+        """
+        if quantity.kind not in ("decay", "spread") and self.fit.spec.family.parameters:
+            return NAN
+        low, high = np.nanquantile(quantity.scaled(self.prior).ravel(), [0.25, 0.75])
+        return float((high - low) / QUARTILES)
 
     def averaging(self, quantity: Quantity, bayes: _Bayesian) -> tuple[float, float]:
         """Return how far averaging over tau moves a mean, and what it multiplies its SE by."""
-        if self.averaged is None or quantity.kind != "mean":
+        if self.averaged is None or quantity.kind not in ("mean", "new"):
             return NAN, NAN
         centre, spread, classical, error = self.averaged.centre_and_errors(quantity)
-        return (centre - classical) / bayes.sd, spread / error
-
-    def pull(
-        self, quantity: Quantity, estimate: float, se: float, middle: float, sd: float
-    ) -> float:
-        """Return how far the prior moves the estimate, both taken as normal."""
-        if quantity.kind == "spread" and quantity.name.startswith("tau ("):
-            return se**2 * self.slope(estimate)
-        return (middle - estimate) * se**2 / (se**2 + sd**2)
-
-    def slope(self, tau: float) -> float:
-        """Return the slope of the log prior density of tau."""
-        prior = self.fit.spec.priors["tau"]
-        step = 1e-4 * tau
-        ends = prior.log_density(np.array([tau - step, tau + step]))
-        return float((ends[1] - ends[0]) / (2 * step))
+        widening = spread / error if quantity.kind == "mean" else NAN
+        return (centre - classical) / bayes.sd, widening

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from bayesma.checks.twins import Twin
@@ -34,30 +36,43 @@ def _agreement(table: pd.DataFrame, twin: Twin) -> list[str]:
     return found
 
 
-def _name(row: pd.Series[object]) -> str:
+def _name(row: pd.Series[Any]) -> str:
     return f"{row['quantity']}, {row['where']}" if row["where"] else str(row["quantity"])
 
 
 def _why(table: pd.DataFrame, groups: int) -> list[str]:
     """Return why a posterior mean is not REML, with this fit's own numbers."""
+    found = []
     spreads = table[table["quantity"].str.startswith("tau2 (") & table["frequentist"].notna()]
-    if spreads.empty:
-        return []
-    row = spreads.iloc[0]
-    found = [
-        "A posterior mean is not REML, even with flat priors. REML puts the one tau2 of highest "
-        "restricted likelihood in for the unknown one; the posterior averages over tau, weighted "
-        "by likelihood and prior. The likelihood of tau2 leans to the right, so its mean lies "
-        f"above its highest point: {row['bayesian']:.3g} against {row['frequentist']:.3g} here, "
-        f"{abs(row['difference']):.2f} posterior SD, with {groups} groups."
-    ]
-    if groups < FEW:
+    if len(spreads):
+        found.append(_not_reml(spreads.iloc[0], groups))
+    if len(spreads) and groups < FEW:
         found.append(
             f"With {groups} groups (fewer than {FEW}) the rows say little of tau: its prior "
-            "counts, means are averaged over very different weights, and intervals that take one "
-            "tau are too narrow unless a t distribution widens them."
+            "counts, means are averaged over very different weights, and an interval that takes "
+            "one tau is too narrow unless a t distribution widens it."
+        )
+    if (table["quantity"] == "half-life").any():
+        found.append(
+            "A classical curve is the one of highest likelihood; the posterior mean averages all "
+            "curves that the rows and the priors allow, and is itself no curve of the family. The "
+            "less the rows say of a half-life, the further the two lie apart."
         )
     return found
+
+
+def _not_reml(row: pd.Series[Any], groups: int) -> str:
+    above = row["bayesian"] > row["frequentist"]
+    lies = "so that its mean lies above its highest point" if above else (
+        "so that its mean would lie above its highest point, did the prior not pull it down"
+    )
+    return (
+        "A posterior mean is not REML, even with flat priors. REML puts the one tau2 of highest "
+        "restricted likelihood in for the unknown one; the posterior averages over tau, weighted "
+        f"by likelihood and prior. The likelihood of tau2 leans to the right, {lies}: "
+        f"{row['bayesian']:.3g} against {row['frequentist']:.3g} here, "
+        f"{abs(row['difference']):.2f} posterior SD, with {groups} groups."
+    )
 
 
 def _published(table: pd.DataFrame) -> list[str]:

@@ -1,6 +1,9 @@
 """Verdicts: whether two answers agree, and what was computed to say why they do not.
 
-Every difference is frequentist minus Bayesian, in posterior standard deviations.
+Every difference is in posterior standard deviations, on the scale of its quantity. What moves the
+Bayesian mean away from the classical estimate has two parts that add up:
+
+    bayesian - frequentist = pull of the priors + averaging over parameters.
 """
 
 from __future__ import annotations
@@ -11,20 +14,19 @@ import numpy as np
 
 from bayesma.diagnostics import UNINFORMED
 
-__all__ = ["ALIKE", "FEW", "WIDTH", "Findings", "judged", "rounded_to"]
+__all__ = ["ALIKE", "FEW", "WIDTH", "Findings", "judged", "last_digit"]
 
+NAN = float("nan")
 # A 95% interval moved by a quarter of its standard deviation still covers 94.3%.
 ALIKE = 0.25
-# One that is a quarter too narrow on its scale, 1.96 / 1.25, still covers 88%; beyond that a
-# reader would take the two for different findings.
+# One that is too narrow by this factor still covers 88% (1.96 / 1.25); beyond that a reader would
+# take the two for different findings.
 WIDTH = 1.25
-# A cause is named from a tenth of a posterior standard deviation: well above the Monte Carlo error
+# A cause is named from a tenth of a posterior standard deviation, three times the Monte Carlo error
 # of 1000 effective draws, 0.03.
 CAUSE = 0.1
-# Below ten groups the profile of tau is so wide and skewed that no single value stands for it.
+# Below ten groups the likelihood of tau is so wide and skewed that no single value stands for it.
 FEW = 10
-# Pearson's rule of thumb for a unimodal, moderately skewed density: mode = mean - 3 (mean - median).
-MODE = 3.0
 
 
 @dataclass(frozen=True)
@@ -35,81 +37,71 @@ class Findings:
     ----------
     difference : float
         Frequentist minus Bayesian.
-    width : float
-        Width of the Bayesian interval over that of the frequentist one, on the quantity's scale.
-    kept : float
-        Posterior standard deviation over the prior's.
-    pull : float
-        How far the prior moves the posterior mean from the classical estimate.
-    averaging : float
-        How far averaging over tau moves it, at a flat prior of the mean.
-    inflation : float
-        What averaging over tau multiplies the standard error by.
-    skew : float
-        Posterior mean minus posterior median.
+    kind : str
+        Of the quantity.
     groups : int
-        Studies that tau, or the mean, rests on.
-    tau : bool
-        Whether the quantity is a spread.
+        Studies that the answers rest on.
+    pull : float
+        How far the priors move the Bayesian mean.
+    averaging : float
+        How far averaging over the other parameters moves it.
+    width : float
+        Width of the Bayesian interval over that of the frequentist one.
+    inflation : float
+        What averaging over tau multiplies the standard error of a mean by.
     shrink : float
         What the prior alone would multiply the standard error by, both taken as normal.
     quantile : float
         Half the frequentist interval over 1.96 standard errors: above 1 for t.
+    kept : float
+        Posterior standard deviation over the prior's.
+    fades : bool
+        Whether the effect fades in this model.
     trouble : str
-        From the classical side.
+        What keeps the classical estimate from being one.
     """
 
     difference: float
-    width: float
-    kept: float
-    pull: float
-    averaging: float
-    inflation: float
-    skew: float
+    kind: str
     groups: int
-    tau: bool
-    shrink: float = float("nan")
-    quantile: float = float("nan")
+    pull: float = NAN
+    averaging: float = NAN
+    width: float = NAN
+    inflation: float = NAN
+    shrink: float = NAN
+    quantile: float = NAN
+    kept: float = NAN
+    fades: bool = False
     trouble: str = ""
 
 
 def judged(found: Findings) -> tuple[str, str]:
-    """Return the verdict, `agree` or `differs`, and its reason in words."""
+    """Return the verdict, `agree`, `differs` or `no twin`, and its reason in words."""
+    if np.isnan(found.difference):
+        return "no twin", found.trouble or "no classical answer to this quantity"
     if found.trouble == "boundary":
         return "differs", (
-            "boundary: the likelihood is highest at 0, a value that a posterior of positive "
-            "numbers never has"
+            "boundary: the likelihood is highest at 0, where a posterior of positive numbers "
+            f"never is; the posterior mean lies {-found.difference:.2f} SD above"
         )
-    if np.isnan(found.difference):
-        return "no twin", found.trouble
     off = abs(found.difference) > ALIKE
     wide = not np.isnan(found.width) and not 1 / WIDTH <= found.width <= WIDTH
-    if not (off or wide):
+    said = [f"{found.trouble}: the prior alone bounds it there"] if found.trouble else []
+    if not (off or wide or said):
         return "agree", f"{found.difference:+.2f} posterior SD"
-    said = [found.trouble] if found.trouble else []
-    said += _unseen(found) + _causes(found, off) + (_widths(found) if wide else [])
-    if not said:
-        said = [f"{found.difference:+.2f} posterior SD, with no cause that these checks know"]
-    return "differs", "; ".join(said)
+    if found.kept > UNINFORMED:
+        said.append(f"not identified: the posterior SD is {found.kept:.0%} of the prior's")
+    causes = _causes(found) if off and np.isfinite(found.difference) else []
+    said += causes + (_widths(found) if wide else [])
+    return "differs", "; ".join(said or ["no cause that these checks know"])
 
 
-def _unseen(found: Findings) -> list[str]:
-    if not found.kept > UNINFORMED:
-        return []
-    return [f"not identified: the posterior SD is {found.kept:.0%} of the prior's"]
-
-
-def _causes(found: Findings, off: bool) -> list[str]:
-    """Return what moves the centre, largest first."""
-    if not off:
-        return []
+def _causes(found: Findings) -> list[str]:
+    """Return what moves the centre the way it went, largest first."""
     parts = [
+        (found.pull, f"prior pull: the priors move the Bayesian answer by {found.pull:+.2f} SD"),
         (found.averaging, _averaging(found)),
-        (found.pull, f"prior pull: the prior moves the Bayesian mean by {found.pull:+.2f} SD"),
-        (found.skew * (MODE if found.tau else 1.0), _skew(found)),
     ]
-    # What moves the Bayesian mean up makes the difference negative: only causes that point the
-    # right way explain it.
     named = [
         (size, words)
         for size, words in parts
@@ -119,37 +111,34 @@ def _causes(found: Findings, off: bool) -> list[str]:
 
 
 def _averaging(found: Findings) -> str:
-    few = f"small k ({found.groups} groups)" if found.groups < FEW else "averaging over tau"
-    return (
-        f"{few}: REML takes one tau, the posterior averages over tau, which alone moves the mean "
-        f"by {found.averaging:+.2f} SD"
-    )
-
-
-def _skew(found: Findings) -> str:
-    few = f"small k ({found.groups} groups), " if found.tau and found.groups < FEW else ""
-    what = "; REML is a mode" if found.tau else ""
-    return f"{few}skewed posterior: its mean lies {found.skew:+.2f} SD from its median{what}"
+    few = f"small k ({found.groups} groups), " if found.groups < FEW else ""
+    size = f"{found.averaging:+.2f} SD"
+    if found.kind == "spread":
+        return f"{few}skew: the mean of a skewed density is {size} from its highest point, REML's"
+    if found.fades:
+        return f"{few}averaging over curves, not the one best curve, moves it by {size}"
+    return f"{few}averaging over tau, not the one tau of REML, moves it by {size}"
 
 
 def _widths(found: Findings) -> list[str]:
     """Return what makes one interval wider than the other."""
-    words = f"the Bayesian interval is {found.width:.2f} times as wide"
+    words = [f"the Bayesian interval is {found.width:.2f} times as wide"]
     few = f"small k ({found.groups} groups): " if found.groups < FEW else ""
-    why = []
     if found.width < 1:
         if found.shrink < 1 - CAUSE:
-            why.append(f"the prior alone would make it {found.shrink:.2f} times")
+            words.append(f"prior: alone it would make it {found.shrink:.2f} times as wide")
         if found.quantile > 1 + CAUSE:
-            why.append(f"{few}the classical one takes {1.96 * found.quantile:.2f} SE")
+            words.append(f"{few}t takes {1.96 * found.quantile:.2f} standard errors for 1.96")
     elif found.inflation > 1 + CAUSE:
-        why.append(f"{few}averaging over tau multiplies the SE by {found.inflation:.2f}")
-    return ["; ".join([words, *why])]
+        words.append(f"{few}averaging over tau multiplies the SE by {found.inflation:.2f}")
+    elif found.kind in ("mean", "row") and found.fades:
+        words.append("Wald's interval takes the curve as straight in its half-life")
+    return [": ".join((words[0], "; ".join(words[1:]))) if words[1:] else words[0]]
 
 
-def rounded_to(value: float) -> float:
-    """Return half a unit of the last digit that a printed number has."""
+def last_digit(value: float) -> float:
+    """Return one unit of the last digit that a printed number has."""
     text = f"{value!r}"
     if "e" in text or "." not in text:
-        return 0.5
-    return 0.5 * 10.0 ** -len(text.partition(".")[2])
+        return 1.0
+    return float(10.0 ** -len(text.partition(".")[2]))
