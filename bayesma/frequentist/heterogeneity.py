@@ -35,6 +35,10 @@ Floats = NDArray[np.float64]
 COMMON = "common"
 # Names of the model in which all studies share one effect.
 ALIASES = {"EE": COMMON, "FE": COMMON, "CE": COMMON}
+SEVERAL = (
+    "the likelihood has more than one maximum over tau2; the highest is given, and a search from "
+    "one start may end at another"
+)
 LOG_2PI = float(np.log(2 * np.pi))
 # Where the likelihoods are first looked at, relative to the scale of the data: they may have
 # more than one maximum, and the highest counts.
@@ -53,10 +57,13 @@ class Tau2:
         In squared units of the effect.
     se : float or None
         None where nothing was estimated.
+    notes : tuple of str
+        What a reader must know of the estimate.
     """
 
     value: float
     se: float | None
+    notes: tuple[str, ...] = ()
 
 
 def method_of(name: str) -> str:
@@ -223,31 +230,42 @@ def _paule_mandel(y: Floats, v: Floats, X: Floats) -> Tau2:
     return Tau2(tau2, float(np.sqrt(2 * k**2 / df) / total))
 
 
-def _maximum(y: Floats, v: Floats, X: Floats, restricted: bool) -> float:
-    """Return the tau2 >= 0 with the highest likelihood: a root of the score, or 0."""
+def _maximum(y: Floats, v: Floats, X: Floats, restricted: bool) -> tuple[float, tuple[str, ...]]:
+    """Return the tau2 >= 0 with the highest likelihood, a root of the score or 0; and notes."""
     surface = _Surface.of(y, v, X)
 
     def score(tau2: float) -> float:
         return surface.score(tau2, restricted)
 
     grid = SCAN * surface.scale
-    best = int(np.argmax(surface.log_likelihoods(grid, restricted)))
+    heights = surface.log_likelihoods(grid, restricted)
+    best = int(np.argmax(heights))
+    notes = (SEVERAL,) if _maxima(heights) > 1 else ()
     if best == 0 and score(0.0) <= 0:
-        return 0.0
+        return 0.0, notes
     low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, len(grid) - 1)])
     while score(high) > 0:
         low, high = high, 4 * high
-    return float(brentq(score, low, high, **TIGHT)) if score(low) > 0 else low
+    return float(brentq(score, low, high, **TIGHT)) if score(low) > 0 else low, notes
+
+
+def _maxima(heights: Floats) -> int:
+    """Return how many points of a scan are higher than their neighbours, beyond rounding."""
+    rises = np.diff(heights)
+    # Where the scan is flat, nothing rises: sums of k terms are rounded at 1e-13.
+    signs = np.sign(rises[np.abs(rises) > 1e-9])
+    turns = np.count_nonzero((signs[:-1] > 0) & (signs[1:] < 0))
+    return int(turns) + int(len(signs) > 0 and signs[0] < 0)
 
 
 def _ml(y: Floats, v: Floats, X: Floats) -> Tau2:
-    tau2 = _maximum(y, v, X, restricted=False)
-    return Tau2(tau2, float(np.sqrt(2 / (1 / (v + tau2) ** 2).sum())))
+    tau2, notes = _maximum(y, v, X, restricted=False)
+    return Tau2(tau2, float(np.sqrt(2 / (1 / (v + tau2) ** 2).sum())), notes)
 
 
 def _reml(y: Floats, v: Floats, X: Floats) -> Tau2:
-    tau2 = _maximum(y, v, X, restricted=True)
-    return Tau2(tau2, float(np.sqrt(2 / weighted(y, 1 / (v + tau2), X).trace2())))
+    tau2, notes = _maximum(y, v, X, restricted=True)
+    return Tau2(tau2, float(np.sqrt(2 / weighted(y, 1 / (v + tau2), X).trace2())), notes)
 
 
 METHODS: dict[str, Callable[[Floats, Floats, Floats], Tau2]] = {

@@ -262,7 +262,7 @@ def linear_model(
         ci_prob=ci_prob,
         rows=rows,
         X=X,
-        notes=(*rows.notes, *notes, *more),
+        notes=(*rows.notes, *notes, *tau2.notes, *more),
     )
 
 

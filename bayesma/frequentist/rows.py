@@ -94,7 +94,7 @@ def rows_of(
     frame = pd.DataFrame(index=range(len(y))) if data is None else data.reset_index(drop=True)
     if len(frame) != len(y):
         raise SpecError(f"data has {len(frame)} rows and y {len(y)}; they must go together")
-    labels = _texts(frame, "row_id") or tuple(str(i) for i in range(1, len(y) + 1))
+    labels = _texts(frame, "row_id") or _numbers(len(y))
     _check(y, variances, labels)
     return Rows(y, variances, frame, labels, _texts(frame, "study"))
 
@@ -110,17 +110,18 @@ def _of_effects(effects: Effects, v: ArrayLike | None, data: pd.DataFrame | None
             "method takes to be 0: bm.multilevel(effects) uses it, and effects made with rho=0 "
             "have none"
         )
-    labels, studies = _texts(effects.frame, "row_id"), _texts(effects.frame, "study")
     y, variances = effects.y, effects.v
+    labels = _texts(effects.frame, "row_id") or _numbers(len(y))
+    studies = _texts(effects.frame, "study")
     _check(y, variances, labels)
     frame = effects.frame.reset_index(drop=True)
     return Rows(y, variances, frame, labels, studies, _dependence(studies))
 
 
-def _dependence(studies: tuple[str, ...]) -> tuple[str, ...]:
+def _dependence(studies: tuple[str, ...] | None) -> tuple[str, ...]:
     """Return a note where studies give several rows, which pooling takes as independent."""
-    several = len(set(studies))
-    if several == len(studies):
+    several = len(set(studies or ()))
+    if studies is None or several == len(studies):
         return ()
     return (
         f"{len(studies)} rows of {several} studies are taken as independent; bm.multilevel and "
@@ -138,8 +139,12 @@ def _vector(values: ArrayLike, name: str) -> Floats:
     return found
 
 
-def _texts(frame: pd.DataFrame, name: str) -> tuple[str, ...]:
-    return tuple(frame[name].astype(str)) if name in frame else ()
+def _texts(frame: pd.DataFrame, name: str) -> tuple[str, ...] | None:
+    return tuple(frame[name].astype(str)) if name in frame else None
+
+
+def _numbers(k: int) -> tuple[str, ...]:
+    return tuple(str(i) for i in range(1, k + 1))
 
 
 def _check(y: Floats, v: Floats, labels: Sequence[str]) -> None:
