@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bayesma import priors
-    from bayesma.analysis import Analysis, load_analysis, load_spec
+    from bayesma.analysis import Analysis, Published, load_analysis, load_spec
     from bayesma.bayes import build, fit
     from bayesma.catalogue import datasets, load_dataset
+    from bayesma.checks import CrossCheck, cross_check, recompute_contrast, recompute_results
     from bayesma.covariance import compound_symmetry
     from bayesma.effects import Effects, effect_sizes
     from bayesma.errorbars import suspect_sem
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
         UnseenLevelError,
     )
     from bayesma.frequentist import MetaRegression, Pooled, meta_regression, pool
-    from bayesma.plots import plot_decay
+    from bayesma.plots import plot_crosscheck, plot_decay
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
         auc,
@@ -96,6 +97,13 @@ __all__ = [
     "time_to_loss",
     "unknown_delays",
     "plot_decay",
+    # the cross-check
+    "CrossCheck",
+    "Published",
+    "cross_check",
+    "plot_crosscheck",
+    "recompute_contrast",
+    "recompute_results",
     # what can go wrong
     "BayesmaError",
     "ConvergenceWarning",
@@ -112,9 +120,10 @@ __all__ = [
 
 if not TYPE_CHECKING:
     _NAMES_BY_ROOM = {
-        "analysis": ("Analysis", "load_analysis", "load_spec"),
+        "analysis": ("Analysis", "Published", "load_analysis", "load_spec"),
         "bayes": ("build", "fit"),
         "catalogue": ("datasets", "load_dataset"),
+        "checks": ("CrossCheck", "cross_check", "recompute_contrast", "recompute_results"),
         "covariance": ("compound_symmetry",),
         "effects": ("Effects", "effect_sizes"),
         "errorbars": ("suspect_sem",),
@@ -131,7 +140,7 @@ if not TYPE_CHECKING:
             "UnseenLevelError",
         ),
         "frequentist": ("MetaRegression", "Pooled", "meta_regression", "pool"),
-        "plots": ("plot_decay",),
+        "plots": ("plot_crosscheck", "plot_decay"),
         "posterior": ("Fit", "load_fit"),
         "queries": (
             "auc",

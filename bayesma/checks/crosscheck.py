@@ -19,7 +19,7 @@ from bayesma.checks.pulls import Pulls, pulls_of
 from bayesma.checks.quantities import SCALES, Quantity, at_points, quantities
 from bayesma.checks.sentences import sentences_of
 from bayesma.checks.twins import Answer, Twin, twin_of
-from bayesma.checks.verdicts import Findings, judged
+from bayesma.checks.verdicts import FEW, Findings, judged
 from bayesma.posterior import Fit
 from bayesma.predictive import prior_draws
 from bayesma.queries.curves import decay_curve
@@ -175,6 +175,14 @@ def _groups(fit: Fit) -> int:
     return len(np.unique(plan.groups.outermost[~plan.pooled]))
 
 
+def _grouped(fit: Fit) -> str:
+    """Return what the answers rest on, in words."""
+    plan, count = fit.design, _groups(fit)
+    if plan.groups.names:
+        return f"{count} groups of {plan.groups.names[0]}"
+    return f"{count} pooled rows" if plan.pooling is not None else f"{count} rows"
+
+
 def _extra(fit: Fit, printed: Mapping[tuple[str, str], Printed]) -> list[Quantity]:
     """Return the means at points that were published and are not asked for."""
     found: list[Quantity] = []
@@ -307,7 +315,8 @@ class _Work:
         return Findings(
             difference=difference,
             kind=quantity.kind,
-            groups=_groups(self.fit),
+            groups=_grouped(self.fit),
+            few=_groups(self.fit) < FEW,
             pull=pull,
             averaging=averaging,
             width=(bayes.high - bayes.low) / span if 0 < span < np.inf else NAN,
@@ -315,9 +324,17 @@ class _Work:
             shrink=float(prior_sd / np.hypot(prior_sd, answer.se)),
             quantile=span / 2 / (z * answer.se),
             kept=bayes.sd / prior_sd if quantity.kind in ("decay", "spread") else NAN,
+            outside=self.outside(quantity, answer),
             fades=bool(self.fit.spec.family.parameters),
             trouble=answer.trouble,
         )
+
+    def outside(self, quantity: Quantity, answer: Answer) -> float:
+        """Return the posterior probability outside the classical interval."""
+        if np.isnan(answer.low) or np.isnan(answer.high):
+            return NAN
+        values = SCALES[quantity.scale][1](self.values(quantity))
+        return float(((values < answer.low) | (values > answer.high)).mean())
 
     def prior_sd(self, quantity: Quantity) -> float:
         """Return the prior's SD, from its quartiles, for some priors have no variance.

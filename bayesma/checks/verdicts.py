@@ -39,8 +39,10 @@ class Findings:
         Frequentist minus Bayesian.
     kind : str
         Of the quantity.
-    groups : int
-        Studies that the answers rest on.
+    groups : str
+        How many studies or pooled rows the answers rest on, in words.
+    few : bool
+        Whether these are few.
     pull : float
         How far the priors move the Bayesian mean.
     averaging : float
@@ -55,6 +57,8 @@ class Findings:
         Half the frequentist interval over 1.96 standard errors: above 1 for t.
     kept : float
         Posterior standard deviation over the prior's.
+    outside : float
+        Posterior probability outside the frequentist interval.
     fades : bool
         Whether the effect fades in this model.
     trouble : str
@@ -63,7 +67,8 @@ class Findings:
 
     difference: float
     kind: str
-    groups: int
+    groups: str
+    few: bool
     pull: float = NAN
     averaging: float = NAN
     width: float = NAN
@@ -71,6 +76,7 @@ class Findings:
     shrink: float = NAN
     quantile: float = NAN
     kept: float = NAN
+    outside: float = NAN
     fades: bool = False
     trouble: str = ""
 
@@ -111,7 +117,7 @@ def _causes(found: Findings) -> list[str]:
 
 
 def _averaging(found: Findings) -> str:
-    few = f"small k ({found.groups} groups), " if found.groups < FEW else ""
+    few = f"small k ({found.groups}), " if found.few else ""
     size = f"{found.averaging:+.2f} SD"
     if found.kind == "spread":
         return f"{few}skew: the mean of a skewed density is {size} from its highest point, REML's"
@@ -122,8 +128,11 @@ def _averaging(found: Findings) -> str:
 
 def _widths(found: Findings) -> list[str]:
     """Return what makes one interval wider than the other."""
-    words = [f"the Bayesian interval is {found.width:.2f} times as wide"]
-    few = f"small k ({found.groups} groups): " if found.groups < FEW else ""
+    words = [
+        f"the Bayesian interval is {found.width:.2f} times as wide, with {found.outside:.0%} of the "
+        "posterior outside the classical one"
+    ]
+    few = f"small k ({found.groups}): " if found.few else ""
     if found.width < 1:
         if found.shrink < 1 - CAUSE:
             words.append(f"prior: alone it would make it {found.shrink:.2f} times as wide")

@@ -1,5 +1,6 @@
 """Pictures: query output -> matplotlib figures. The only room that imports a plotting library."""
 
+from bayesma.plots.crosscheck import plot_crosscheck
 from bayesma.plots.decay_curves import plot_decay
 
-__all__ = ["plot_decay"]
+__all__ = ["plot_crosscheck", "plot_decay"]
