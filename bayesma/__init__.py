@@ -26,7 +26,14 @@ if TYPE_CHECKING:
         TableError,
         UnseenLevelError,
     )
-    from bayesma.frequentist import MetaRegression, Pooled, meta_regression, pool
+    from bayesma.frequentist import (
+        ClassicalFit,
+        MetaRegression,
+        Pooled,
+        classical_fit,
+        meta_regression,
+        pool,
+    )
     from bayesma.plots import plot_crosscheck, plot_decay
     from bayesma.posterior import Fit, load_fit
     from bayesma.queries import (
@@ -80,6 +87,8 @@ __all__ = [
     "Pooled",
     "meta_regression",
     "pool",
+    "ClassicalFit",
+    "classical_fit",
     # questions
     "auc",
     "compare_regimens",
@@ -139,7 +148,14 @@ if not TYPE_CHECKING:
             "TableError",
             "UnseenLevelError",
         ),
-        "frequentist": ("MetaRegression", "Pooled", "meta_regression", "pool"),
+        "frequentist": (
+            "ClassicalFit",
+            "MetaRegression",
+            "Pooled",
+            "classical_fit",
+            "meta_regression",
+            "pool",
+        ),
         "plots": ("plot_crosscheck", "plot_decay"),
         "posterior": ("Fit", "load_fit"),
         "queries": (

@@ -10,20 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from nmda_social import with_known_delay
-from scipy.optimize import minimize
 from tables import section
 
 import bayesma as bm
-from bayesma.design import Design, design
 from bayesma.effects import Effects
-from bayesma.mean import VARIABLES
-from bayesma.predictive import group_log_likelihoods
 
 HERE = Path(__file__).parent
-SEED = 1
 CAVEAT = """
 Which level spreads with the effect is the question: what the plug-in variance v(y) of Hedges g
 gets wrong at large effects and 5 to 12 animals would look the same as experiments that spread
@@ -32,68 +26,29 @@ decides the level of these criteria, so only their differences compare with thos
 """
 
 
-class Twin:
-    """The same likelihood without priors: its maximum, by BFGS from two starts.
-
-    Scalars that are named are held at 0.
-    """
-
-    def __init__(self, plan: Design, without: tuple[str, ...] = ()) -> None:
-        self.plan, self.without = plan, without
-        self.scalars = [name for name in plan.scalars if name not in without]
-        self.bases = {
-            name: np.hstack([p.average_basis, p.contrast_basis])
-            for name, p in plan.predictors.items()
-            if name in plan.spec.predictors
-        }
-        self.size = sum(b.shape[1] for b in self.bases.values()) + len(self.scalars)
-
-    def draws(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Return parameters as one draw: coefficients free, standard deviations by their log."""
-        out, start = {}, 0
-        for name, basis in self.bases.items():
-            out[VARIABLES[name]] = (basis @ x[start : start + basis.shape[1]])[None]
-            start += basis.shape[1]
-        out |= {n: np.exp(x[start + i : start + i + 1]) for i, n in enumerate(self.scalars)}
-        return out | {name: np.zeros(1) for name in self.without}
-
-    def minus_log_likelihood(self, x: np.ndarray) -> float:
-        """Return -log p(y | x); large where it cannot be computed."""
-        with np.errstate(all="ignore"):
-            by_group = group_log_likelihoods(self.plan, self.draws(np.clip(x, -20, 20)))
-        value = -float(by_group.sum())
-        return value if np.isfinite(value) else 1e10
-
-    def aic(self) -> float:
-        """Return Akaike's criterion at the better of two maxima."""
-        rng, found = np.random.default_rng(SEED), []
-        for _ in range(2):
-            start = rng.normal(0, 0.3, self.size)
-            start[0] = -2.0
-            found.append(minimize(self.minus_log_likelihood, start, method="BFGS").fun)
-        return 2 * min(found) + 2 * self.size
-
-
 def twins(effects: Effects, spec: bm.ModelSpec) -> pd.DataFrame:
     """Return Akaike's criterion of the likelihood alone, by where heterogeneity goes with m."""
-    constant = design(spec, effects)
-    varies = design(replace(spec, heterogeneity="proportional"), effects)
-    kappas = varies.kappa_names
+    varies = replace(spec, heterogeneity="proportional")
+    kappas = {"study": "kappa", "experiment": "kappa_experiment"}
+
+    def twin(spec: bm.ModelSpec, *hold: str) -> bm.ClassicalFit:
+        return bm.classical_fit(effects, spec, "ML", hold=hold)
+
     found = {
-        "constant": Twin(constant),
-        "with the mean, at every level": Twin(varies),
+        "constant": twin(spec),
+        "with the mean, at every level": twin(varies),
         **{
-            f"with the mean, at the level of {name} alone": Twin(
-                varies, tuple(k for k in kappas if k != own)
+            f"with the mean, at the level of {name} alone": twin(
+                varies, *(k for k in kappas.values() if k != own)
             )
-            for name, own in zip(varies.groups.names, kappas, strict=True)
+            for name, own in kappas.items()
         },
     }
     return pd.DataFrame(
         {
             "heterogeneity": list(found),
-            "parameters": [twin.size for twin in found.values()],
-            "AIC": [f"{twin.aic():.1f}" for twin in found.values()],
+            "parameters": [fit.parameters for fit in found.values()],
+            "AIC": [f"{fit.aic:.1f}" for fit in found.values()],
         }
     )
 

@@ -30,7 +30,7 @@ def coefficient_table(fit: Optimum) -> pd.DataFrame:
         if part.kind in ("linear", "decay"):
             errors = _mean_errors(fit, part)
             away = part.basis @ fit.runs[part.place]
-            values = np.where(np.abs(away) > 1e-9, np.sign(away) * np.inf, values)
+            values = np.where(np.abs(away) > 1e-9, np.copysign(np.inf, away), values)
         else:
             errors = _variance_errors(fit, part, values)
         labels = [f"{part.name}[{term}]" for term in part.terms] or [part.name]

@@ -8,26 +8,27 @@ l(beta, rest) - log|A| / 2 stands for l: its maximum over beta is the criterion 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import null_space
-from scipy.optimize import brentq
 
 from bayesma.frequentist.descent import descend
 from bayesma.frequentist.optimum import Optimum
 from bayesma.frequentist.starts import heights, lifted
 from bayesma.frequentist.surface import NOWHERE, Surface
 from bayesma.frequentist.targets import Target
+from bayesma.mean import VARIABLES
 
-__all__ = ["Profile", "endpoint", "free_axes", "interval_of"]
+__all__ = ["Profile", "endpoint", "interval_of", "profile_of"]
 
 Floats = NDArray[np.float64]
 
 # Doublings of the step before a likelihood that never falls far enough counts as open.
 DOUBLINGS = 24
+# A deviance this near the critical value is that.
+EXACT, STEPS = 1e-7, 60
 
 
 @dataclass
@@ -44,6 +45,8 @@ class Profile:
         Directions in which the other parameters are free.
     known : dict
         Value held to the coordinates found there.
+    shifts : tuple of ndarray, shape (size,)
+        Moves to further places to look from.
     """
 
     surface: Surface
@@ -51,6 +54,7 @@ class Profile:
     value: float
     axes: Floats
     known: dict[float, Floats] = field(default_factory=dict)
+    shifts: tuple[Floats, ...] = ()
 
     def deviance(self, c: float) -> float:
         """Return 2 (l_max - max l subject to g = c)."""
@@ -63,12 +67,17 @@ class Profile:
             found = heights(self.surface, moved) + self.target.toll(moved, c)
             return np.where(fine & np.isfinite(found), found, NOWHERE)
 
-        starts = [self.known[near], lifted(self.surface, self.known[near])]
-        same = np.array_equal(*starts)
-        ends = [descend(height, x, self.axes) for x in starts[: 1 if same else 2]]
+        ends = [descend(height, x, self.axes, exact=False) for x in self.starts(near)]
         end = min(ends, key=lambda end: end.value)
         self.known[c] = self.target.impose(end.x[None], c)[0]
         return 2 * (end.value - self.value)
+
+
+    def starts(self, near: float) -> list[Floats]:
+        """Return where to look from: what was found nearby, and where that is no dead end."""
+        x = self.known[near]
+        others = [lifted(self.surface, x), *(x + shift for shift in self.shifts)]
+        return [x, *(other for other in others if not np.array_equal(other, x))]
 
 
 def free_axes(fit: Optimum, target: Target) -> Floats:
@@ -83,6 +92,23 @@ def _parallel(a: Floats, b: Floats) -> bool:
     return abs(abs(a @ b) - np.linalg.norm(a) * np.linalg.norm(b)) < 1e-9 * (b @ b)
 
 
+def profile_of(fit: Optimum, target: Target, c: float, x: Floats) -> Profile:
+    """Return the profile of a target that is c at coordinates x."""
+    axes = free_axes(fit, target)
+    return Profile(fit.surface, target, fit.top.value, axes, {c: x}, _shifts(fit))
+
+
+def _shifts(fit: Optimum) -> tuple[Floats, ...]:
+    """Return the move of persistent shares near 0 or 1, where no fading shows, to one half."""
+    if not fit.top.pins or "persistent" not in fit.plan.spec.family.parameters:
+        return ()
+    edges, place = fit.edges("persistent"), fit.place(VARIABLES["persistent"])
+    at = edges.matrix @ fit.top.x[place]
+    out = np.zeros(len(fit.top.x))
+    out[place] = np.linalg.lstsq(edges.matrix, np.where(np.abs(at) > 2, -at, 0.0), rcond=None)[0]
+    return (out,)
+
+
 def interval_of(fit: Optimum, target: Target, step: float = 1.0) -> tuple[float, float]:
     """Return the profile interval of a target on its own scale; an open end is infinite."""
     c = float(target.at(fit.top.x[None])[0])
@@ -90,12 +116,10 @@ def interval_of(fit: Optimum, target: Target, step: float = 1.0) -> tuple[float,
         return -np.inf, np.inf
     c = min(max(c, target.low), target.high)
     step = step if np.isfinite(step) and step > 0 else 1.0
-    profile = Profile(
-        fit.surface, target, fit.top.value, free_axes(fit, target), {c: fit.top.x}
-    )
+    profile = profile_of(fit, target, c, fit.top.x)
     return (
-        endpoint(profile, c, -1.5 * step, fit.z**2),
-        endpoint(profile, c, 1.5 * step, fit.z**2),
+        endpoint(profile, c, -2.0 * step, fit.z**2),
+        endpoint(profile, c, 2.0 * step, fit.z**2),
     )
 
 
@@ -113,41 +137,44 @@ def endpoint(profile: Profile, c: float, step: float, critical: float) -> float:
     critical : float
     """
     edge = profile.target.high if step > 0 else profile.target.low
+    nowhere = float(np.copysign(np.inf, step))
     if np.isfinite(edge) and (edge == c or profile.deviance(edge) <= critical):
-        return float(np.copysign(np.inf, step))
-    z = _rooted(profile, critical)
-    inside, first = c, z(c)
+        return nowhere
+    inside, first = c, -np.sqrt(critical)
     for _ in range(DOUBLINGS):
         outside = inside + step
         if (outside - edge) * step > 0:
             outside = edge
-        last = z(outside)
+        last = _root(profile, outside, critical)
         if last > 0:
-            return _between(z, inside, outside, (first, last))
-        inside, first, step = outside, last, 2 * step
-    return float(np.copysign(np.inf, step))
+            return _between(profile, (inside, first), (outside, last), critical)
+        # On by what is left at this slope and a little more, but never by less than before.
+        step *= min(max(1.0, 1.1 * -last / max(last - first, 1e-9)), 2.0)
+        inside, first = outside, last
+    return nowhere
 
 
 def _between(
-    z: Callable[[float], float], inside: float, outside: float, ends: tuple[float, float]
+    profile: Profile, inside: tuple[float, float], outside: tuple[float, float], critical: float
 ) -> float:
-    """Return the root of z between two ends whose values are known."""
-    told = {inside: ends[0], outside: ends[1]}
+    """Return where the deviance is critical, between two values with their roots (Illinois)."""
+    (a, low), (b, high) = inside, outside
+    c, side = b, 0
+    for _ in range(STEPS):
+        c = (a * high - b * low) / (high - low)
+        root = _root(profile, c, critical)
+        if abs(root) * 2 * np.sqrt(critical) < EXACT or c in (a, b):
+            break
+        # An end that stays twice in a row counts half, so that both come nearer.
+        if root > 0:
+            b, high, low = c, root, low / 2 if side > 0 else low
+            side = 1
+        else:
+            a, low, high = c, root, high / 2 if side < 0 else high
+            side = -1
+    return c
 
-    def known(c: float) -> float:
-        if c not in told:
-            told[c] = z(c)
-        return told[c]
 
-    # The deviance at the end is then right to about 1e-8: its slope against c is a few per step.
-    tolerance = 1e-9 * max(abs(outside - inside), 1e-3)
-    return float(brentq(known, inside, outside, xtol=tolerance, rtol=1e-12))
-
-
-def _rooted(profile: Profile, critical: float) -> Callable[[float], float]:
+def _root(profile: Profile, c: float, critical: float) -> float:
     """Return the root of the deviance less that of the critical value: nearly straight in c."""
-
-    def z(c: float) -> float:
-        return float(np.sqrt(max(profile.deviance(c), 0.0)) - np.sqrt(critical))
-
-    return z
+    return float(np.sqrt(max(profile.deviance(c), 0.0)) - np.sqrt(critical))

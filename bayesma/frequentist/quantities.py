@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bayesma.coders import AVERAGE, Centred
 from bayesma.design import Design
 from bayesma.frequentist.optimum import Optimum
-from bayesma.frequentist.profiles import Profile, endpoint, free_axes, interval_of
+from bayesma.frequentist.profiles import endpoint, interval_of, profile_of
 from bayesma.frequentist.targets import Along, Loss, Target
 from bayesma.mean import VARIABLES
 
@@ -108,8 +108,8 @@ def _row(fit: Optimum, quantity: str, cell: dict[str, str], target: Target) -> d
     else:
         ends = interval_of(fit, target)
     c = float(target.at(fit.top.x[None])[0])
-    if not target.low < c < target.high:
-        c = c if c == target.low == 0 else float(np.copysign(np.inf, c - target.low))
+    if quantity in NATURAL and not target.low + 1e-6 < c < target.high - 1e-6:  # rounding
+        c = float(np.copysign(np.inf, c - target.low - 1e-6))
     if quantity in NATURAL:
         low, middle, high = (float(NATURAL[quantity](np.float64(v))) for v in (ends[0], c, ends[1]))
     else:
@@ -121,12 +121,11 @@ def _row(fit: Optimum, quantity: str, cell: dict[str, str], target: Target) -> d
 
 
 def _note(ends: tuple[float, float], estimate: float) -> str:
-    said = []
-    if ends[0] == -np.inf and estimate != 0:
-        said.append("not identified from below")
-    if ends[1] == np.inf:
-        said.append("not identified from above")
-    return "; ".join(said)
+    below, above = ends[0] == -np.inf and estimate != 0, ends[1] == np.inf
+    if below and above:
+        return "not identified: no value is ruled out"
+    sides = [side for side, is_open in (("below", below), ("above", above)) if is_open]
+    return "".join(f"not identified from {side}" for side in sides)
 
 
 def _loss_interval(fit: Optimum, target: Loss) -> tuple[float, float]:
@@ -136,11 +135,9 @@ def _loss_interval(fit: Optimum, target: Loss) -> tuple[float, float]:
     never = Along(row, *_bounds(fit, "persistent", row))
     logit = float(np.log(share) - np.log1p(-share))
     at = float(never.at(fit.top.x[None])[0])
-    persists = Profile(
-        fit.surface, never, fit.top.value, free_axes(fit, never), {at: fit.top.x}
-    )
+    persists = profile_of(fit, never, at, fit.top.x)
     # Just below the share the loss is late, and the likelihood that of its never coming.
-    border = logit - 1e-6
+    border = logit - 0.02
     apart = persists.deviance(border)
     if at < logit:
         low, high = interval_of(fit, target)
@@ -149,5 +146,4 @@ def _loss_interval(fit: Optimum, target: Loss) -> tuple[float, float]:
         return np.inf, np.inf
     x = persists.known[border]
     c = float(target.at(x[None])[0])
-    late = Profile(fit.surface, target, fit.top.value, free_axes(fit, target), {c: x})
-    return endpoint(late, c, -1.0, critical), np.inf
+    return endpoint(profile_of(fit, target, c, x), c, -1.0, critical), np.inf
