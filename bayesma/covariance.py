@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -112,7 +113,7 @@ class Blocks:
                     f"the sampling covariance of rows {index.tolist()} is not positive definite"
                 ) from error
             inverse = np.linalg.inv(factor)
-            lower = np.tril_indices(len(index))
+            lower = _lower(len(index))
             rows.append(index[lower[0]])
             cols.append(index[lower[1]])
             values.append(inverse[lower])
@@ -125,6 +126,12 @@ class Blocks:
             len(self.v),
             not self.blocks,
         )
+
+
+@cache
+def _lower(n: int) -> tuple[Ints, Ints]:
+    """Return the coordinates of a lower triangle: most blocks are of a few sizes."""
+    return np.tril_indices(n)
 
 
 def compound_symmetry(

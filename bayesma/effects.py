@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bayesma.covariance import Blocks, compound_symmetry
 from bayesma.errors import Fault, SpecError, TableError, did_you_mean, nearest
-from bayesma.measures import hedges_correction, hedges_g, measure_of
+from bayesma.measures import Measure, hedges_correction, hedges_g, measure_of
 from bayesma.outcomes import with_outcomes
 from bayesma.readers import read_table
 from bayesma.sharing import shared_covariance
@@ -28,6 +28,7 @@ __all__ = [
     "hedges_correction",
     "hedges_g",
     "split_members",
+    "with_rho",
 ]
 
 Floats = NDArray[np.float64]
@@ -162,6 +163,8 @@ def effect_sizes(
         there is no frame that it is for.
     """
     found, chosen = measure_of(measure, variance)
+    if same_animals and not rho:
+        raise SpecError("same_animals needs rho=: the correlation of measurements of one animal")
     _refuse_unread(data, members, columns, units, ranges)
     how: Ranges = ranges or "refuse"
     table = data
@@ -173,13 +176,8 @@ def effect_sizes(
     frame, told = with_outcomes(table, found, chosen, correct)
     compared = _member_frame(table, members)
     notes = [*table.notes, *told, *(() if members is None else members.told)]
-    if shared_control or same_animals:
-        covariance, counts = shared_covariance(
-            frame, found, rho, within, shared_control, same_animals
-        )
-        notes += counts
-    else:
-        covariance = _covariance(frame, rho, within, notes)
+    covariance, counts = _dependence(frame, found, rho, within, shared_control, same_animals)
+    notes += counts
     return Effects(
         frame,
         measure,
@@ -211,21 +209,52 @@ def _refuse_unread(
         raise SpecError(f"{given} is for a DataFrame; give it to read_table, which read this table")
 
 
-def _covariance(frame: pd.DataFrame, rho: float, within: str, notes: list[str]) -> Blocks:
+def with_rho(
+    effects: Effects,
+    rho: float,
+    within: str = "experiment",
+    shared_control: str | None = None,
+    same_animals: str | None = None,
+) -> Effects:
+    """Return the same effects with another sampling covariance; as `effect_sizes` takes them.
+
+    Raises
+    ------
+    SpecError
+        If rho is no correlation, a column is unknown, or the covariance is not positive definite.
+    """
+    measure, _ = measure_of(effects.measure)
+    covariance, counts = _dependence(
+        effects.frame, measure, rho, within, shared_control, same_animals
+    )
+    return replace(effects, covariance=covariance, notes=(*effects.notes, *counts))
+
+
+def _dependence(
+    frame: pd.DataFrame,
+    measure: Measure,
+    rho: float,
+    within: str,
+    shared_control: str | None,
+    same_animals: str | None,
+) -> tuple[Blocks, list[str]]:
+    """Return the sampling covariance, and what is to be said of it."""
+    if shared_control or same_animals:
+        return shared_covariance(frame, measure, rho, within, shared_control, same_animals)
     v = frame["v"].to_numpy(dtype=float)
     if not rho:
-        return Blocks(v)
+        return Blocks(v), []
     if within not in frame:
         raise SpecError(
             f"no column '{within}' to correlate within; {did_you_mean(within, list(frame))}"
         )
     blocks = compound_symmetry(v, _clusters(frame, within), rho)
     rows = sum(len(index) for index, _ in blocks.blocks)
-    notes.append(
+    note = (
         f"effects that correlate (rho = {rho:g}) with others of their {within}: "
         f"{rows} of {len(v)}, in {len(blocks.blocks)} clusters"
     )
-    return blocks
+    return blocks, [note]
 
 
 def _clusters(frame: pd.DataFrame, within: str) -> list[str]:

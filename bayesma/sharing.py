@@ -7,15 +7,16 @@ measurement) and n of them shared,
     Cov(y_i, y_j) = sum over shared arms of  r a_i a_j n / (n_i n_j)  +  r^2 b_i b_j n / (n_i n_j),
 
 where a is the standard deviation of the arm in units of the effect and b what the effect owes to
-the variance of that arm. MD: a = s, b = 0. ROM: a = s / m. NMD: a = 100 s / (m_c - m_sham).
+the variance of that arm. MD: a = s, b = 0. ROM: a = s / m. NMD: a = 100 s / (m_c - m_sham),
+the denominator taken as known, as in its variance.
 SMD: a = 1, b = y n_arm / (sqrt(2) N). SMDH: a = s / s_h, b = y s^2 / (sqrt(8) s_h^2), with n - 1
 in place of n. A row with itself (r = 1) gives its large-sample variance, "LS".
 
-For the same animals at several times this is Gleser & Olkin (2009, in Cooper, Hedges & Valentine,
-Handbook of Research Synthesis, 2nd ed., ch. 19, eq. 19.27): rho (1/n_t + 1/n_c) +
-rho^2 g_i g_j / (2 N). For a shared control theirs (eq. 19.19), 1/n_c + g_i g_j / (2 N) with N the
-animals of all arms, belongs to effects standardised by the SD of all arms together; ours are
-standardised by the two arms of their own row, which gives 1/n_c + g_i g_j n_c / (2 N_i N_j).
+For the same animals at several times this is Gleser & Olkin (2009, ch. 19 of Cooper, Hedges &
+Valentine, Handbook of Research Synthesis, 2nd ed.): rho (1/n_t + 1/n_c) + rho^2 g_i g_j / (2 N).
+Theirs for a shared control, 1/n_c + g_i g_j / (2 N) with N the animals of all arms, belongs to
+effects standardised by the SD of all arms together. Ours are standardised by the two arms of
+their own row, which gives 1/n_c + g_i g_j n_c / (2 N_i N_j).
 """
 
 from __future__ import annotations
@@ -192,13 +193,11 @@ def shared_covariance(
     Raises
     ------
     SpecError
-        If a column is unknown, rho is no correlation or is missing, no row has arms, or a set of
+        If a column is unknown, rho is no correlation, no row has arms, or a set of
         rows has no positive definite covariance.
     """
     if not 0 <= rho < 1:
         raise SpecError(f"rho = {rho}: a sampling correlation lies in [0, 1)")
-    if same_animals and not rho:
-        raise SpecError("same_animals needs rho=: the correlation of measurements of one animal")
     if not set(ARMS) <= set(frame):
         raise SpecError("what effects share is computed from arms, and this table has none")
     known = frame[list(ARMS)].notna().all(axis=1).to_numpy()

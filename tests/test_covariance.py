@@ -4,7 +4,7 @@ from helpers import oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayesma.covariance import Blocks, compound_symmetry
+from bayesma.covariance import Blocks, blocks_of, compound_symmetry
 from bayesma.errors import SpecError
 
 
@@ -105,3 +105,37 @@ def test_the_oracles_v_is_compound_symmetric():
     ours = compound_symmetry(section["v"], cluster, section["rho"]).dense()
     # The oracle carries 15 digits.
     np.testing.assert_allclose(ours, section["V"], rtol=1e-14)
+
+
+@given(clustered(), st.randoms(use_true_random=False))
+def test_a_full_matrix_is_taken_apart_into_its_blocks(case, random):
+    full = compound_symmetry(*case).dense()
+    order = random.sample(range(len(full)), len(full))
+    full = full[np.ix_(order, order)]
+    found = blocks_of(full)
+    np.testing.assert_array_equal(found.dense(), full)
+    # As many blocks as clusters of two rows or more that correlate.
+    _, counts = np.unique(np.array(case[1], dtype=str), return_counts=True)
+    assert len(found.blocks) == (sum(counts > 1) if case[2] > 0 else 0)
+
+
+def test_rows_that_covary_through_others_are_one_block():
+    full = np.eye(4) + 0.4 * (np.eye(4, k=1) + np.eye(4, k=-1))
+    full[2, 3] = full[3, 2] = 0.0
+    (block,) = blocks_of(full).blocks
+    assert block[0].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        ([[1.0, 0.5]], "must be a square matrix"),
+        ([[1.0, np.inf], [np.inf, 1.0]], "not a number in rows a, b"),
+        ([[1.0, 0.5], [0.4, 1.0]], "not symmetric in rows a, b"),
+        ([[1.0, 0.0], [0.0, -1.0]], "not above 0 in row b"),
+        ([[1.0, 1.0], [1.0, 1.0]], "not positive definite among rows a, b; lower the correlation"),
+    ],
+)
+def test_a_matrix_that_is_no_covariance_is_refused_by_row(matrix, message):
+    with pytest.raises(SpecError, match=message):
+        blocks_of(matrix, ["a", "b"])

@@ -27,6 +27,10 @@ SETTLED = 1e-11
 ROUNDING = 1e-12
 
 
+# Points of the grid along each variance, by the number of variances.
+POINTS = {1: 30, 2: 6, 3: 4}
+
+
 @dataclass(frozen=True)
 class Solution:
     """The criterion at given variances; leading axes are theirs.
@@ -55,8 +59,8 @@ class Criterion:
 
     ML: n log 2 pi + log |S| + r'S^-1 r. REML: (n - p) log 2 pi + log |S| + log |X'S^-1 X|
     - log |X'X| + r'S^-1 r (Harville 1974, Biometrika 61:383; constant included), with r the
-    residual of generalised least squares. The slopes are those of Harville (1977, JASA 72:320,
-    section 5.3): tr(P ZZ') - y'P ZZ'P y, and tr(S^-1 ZZ') in place of the first under ML.
+    residual of generalised least squares. The slopes (Harville 1977, JASA 72:320) are
+    tr(P ZZ') - y'P ZZ'P y, with tr(S^-1 ZZ') in place of the first term under ML.
 
     Attributes
     ----------
@@ -126,7 +130,9 @@ def criterion_of(
     return Criterion(engine, len(y), restricted, offset, triangle, spread)
 
 
-def starts(criterion: Criterion, held: Floats, free: Bools, scale: float) -> list[Floats]:
+def starts(
+    criterion: Criterion, held: Floats, free: Bools, low: float, high: float
+) -> list[Floats]:
     """Return where to start: the points of a coarse grid that are lower than their neighbours.
 
     Parameters
@@ -135,11 +141,13 @@ def starts(criterion: Criterion, held: Floats, free: Bools, scale: float) -> lis
     held : ndarray, shape (levels,)
         Values of the variances that are not free.
     free : ndarray of bool, shape (levels,)
-    scale : float
-        About the sum of all variances.
+    low, high : float
+        Variances that hardly matter, and that are more than the rows can show.
     """
-    steps = np.array([0.0, 0.03, 0.3, 1.5]) * scale
     levels = int(free.sum())
+    # Rows of unlike precision can have a maximum at the scale of each; few points are enough
+    # where they are many directions.
+    steps = np.concatenate([[0.0], np.geomspace(low, high, POINTS.get(levels, 3))])
     shape = (len(steps),) * levels
     points = np.tile(held, (len(steps) ** levels, 1))
     points[:, free] = list(itertools.product(steps, repeat=levels))

@@ -192,8 +192,8 @@ def multilevel(
 
     b = (X'S^-1 X)^-1 X'S^-1 y at the variances of highest (restricted) likelihood (Harville 1977,
     JASA 72:320; for meta-analysis Konstantopoulos 2011, Research Synthesis Methods 2:61). The
-    prediction interval is that of Higgins, Thompson & Spiegelhalter (2009, JRSS A 172:137,
-    eq. 12) with the sum of the variances.
+    prediction interval is that of Higgins, Thompson & Spiegelhalter (2009, JRSS A 172:137)
+    with the sum of the variances.
 
     Parameters
     ----------
@@ -246,9 +246,11 @@ def multilevel(
     X, terms = treatment_matrix(parsed, rows.frame)
     check_rank(X, terms, len(rows))
     levels = levels_of(random, rows.frame, rows.labels)
-    model = _Model(rows, X, terms, covariance, levels, method, df_kind, ci_prob, notes)
     criterion = criterion_of(rows.y, X, covariance, levels, method == "REML")
-    return _fitted(model, criterion, *_variances(criterion, rows, levels, sigma2))
+    variances, free, told = _variances(criterion, rows, levels, sigma2)
+    notes = (*notes, *told)
+    model = _Model(rows, X, terms, covariance, levels, method, df_kind, ci_prob, notes)
+    return _fitted(model, criterion, variances, free)
 
 
 def _known(method: str, df: str, ci_prob: float) -> tuple[str, str]:
@@ -264,8 +266,8 @@ def _known(method: str, df: str, ci_prob: float) -> tuple[str, str]:
 
 def _variances(
     criterion: Criterion, rows: Rows, levels: Levels, given: Sequence[float | None] | None
-) -> tuple[Floats, Bools]:
-    """Return the variances of the levels, and which of them were estimated."""
+) -> tuple[Floats, Bools, tuple[str, ...]]:
+    """Return the variances of the levels, which were estimated, and what is to be said of them."""
     n = len(levels.names)
     fixed = [None] * n if given is None else list(given)
     if len(fixed) != n:
@@ -276,26 +278,29 @@ def _variances(
     free = np.array([value is None for value in fixed])
     held = np.array([0.0 if value is None else float(value) for value in fixed])
     if not free.any():
-        return held, free
-    return estimated(criterion, held, free, float(1 / np.mean(1 / rows.v))), free
-
-
-def estimated(criterion: Criterion, held: Floats, free: Bools, typical: float) -> Floats:
-    """Return the variances of least deviance: the best of the minima that a grid leads to.
-
-    Parameters
-    ----------
-    criterion : Criterion
-    held : ndarray, shape (levels,)
-        Values of those that are not free.
-    free : ndarray of bool, shape (levels,)
-    typical : float
-        A typical sampling variance.
-    """
-    grid = starts(criterion, held, free, max(criterion.spread, typical))
+        return held, free, ()
+    # A typical sampling variance.
+    typical = float(1 / np.mean(1 / rows.v))
+    grid = starts(criterion, held, free, rows.v.min() / 10, 3 * max(criterion.spread, rows.v.min()))
     found = [minimised(criterion, start, free, typical) for start in grid]
-    deviance = [float(criterion.at(variances).deviance) for variances in found]
-    return found[int(np.argmin(deviance))]
+    deviance = np.array([float(criterion.at(variances).deviance) for variances in found])
+    best = found[int(np.argmin(deviance))]
+    # Far beyond what Newton leaves between two ways to one maximum.
+    apart = [np.abs(one - best).max() > 1e-4 * (best.max() + typical) for one in found]
+    return best, free, _other_maxima(found, deviance, np.array(apart))
+
+
+def _other_maxima(found: Sequence[Floats], deviance: Floats, apart: Bools) -> tuple[str, ...]:
+    """Return a note on the likeliest variances elsewhere, if the likelihood has such a maximum."""
+    if not apart.any():
+        return ()
+    next_best = int(np.argmin(np.where(apart, deviance, np.inf)))
+    values = ", ".join(f"{value:.4g}" for value in found[next_best])
+    lower = (deviance[next_best] - deviance.min()) / 2
+    return (
+        f"the likelihood has another maximum, lower by {lower:.3g}, at sigma2 = {values}; the "
+        "highest is reported",
+    )
 
 
 def _fitted(model: _Model, criterion: Criterion, sigma2: Floats, free: Bools) -> Multilevel:

@@ -13,7 +13,14 @@ from scipy import special
 
 from bayesma.covariance import Blocks
 from bayesma.errors import SpecError, did_you_mean
-from bayesma.frequentist.inference import Inference, check_probability, infer, joint_test
+from bayesma.frequentist.heterogeneity import COMMON
+from bayesma.frequentist.inference import (
+    Inference,
+    check_probability,
+    critical,
+    infer,
+    joint_test,
+)
 from bayesma.frequentist.nested import Multilevel
 from bayesma.frequentist.pooled import Pooled
 from bayesma.frequentist.regression import MetaRegression, coefficient_table
@@ -43,6 +50,9 @@ class Robust:
     inference : Inference
     covariance : ndarray, shape (p, p)
         Robust covariance of the coefficients.
+    prediction : tuple of float or None
+        Interval for a new true effect, b -+ t sqrt(se^2 + tau2), with the fit's own
+        heterogeneity; None with terms, or for the common-effect model.
     qm, qm_df, qm_p : float, tuple, float; or None
         F test of all terms but the intercept: the Wald test for CR0, CR1 and CR1S, the
         approximate Hotelling's T2 for CR2. None without such terms, or where there are too few
@@ -59,6 +69,7 @@ class Robust:
     beta: Floats = field(repr=False)
     inference: Inference = field(repr=False)
     covariance: Floats = field(repr=False)
+    prediction: tuple[float, float] | None
     qm: float | None
     qm_df: tuple[float, float] | None
     qm_p: float | None
@@ -111,8 +122,8 @@ def robust(
     Methods 1:39). A_c = 1 for CR0; CR1 multiplies by m/(m - p) and CR1S by
     m (k - 1)/((m - 1)(k - p)), for m clusters; both test on t with m - p degrees of freedom. CR2
     takes A_c = D'(D (Phi_c - X_c M X_c') D')^-1/2 D, D'D = Phi_c, unbiased where the fit's
-    covariance Phi holds (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018, J. Business & Economic
-    Statistics 36:672, eq. 9), with Satterthwaite's degrees of freedom (eq. 11).
+    covariance Phi holds (Bell & McCaffrey 2002, Survey Methodology 28:169; Pustejovsky & Tipton
+    2018, J. Business & Economic Statistics 36:672), with Satterthwaite's degrees of freedom.
 
     Parameters
     ----------
@@ -151,18 +162,23 @@ def robust(
     if kind == "CR2":
         found = _Adjusted.of(parts, bread)
         df: Floats = found.degrees()
+        _check_seen(fit.terms, found.covariance, bread)
         covariance, test = found.covariance, found.joint(fit.beta, tested)
-        notes = (*notes, *_notes_on_degrees(fit.terms, df), *_notes_on_test(tested, test))
+        unseen = found.unseen(fit.terms)
+        notes = (*notes, *unseen, *_notes_on_degrees(fit.terms, df))
     else:
         covariance = _plain(parts, bread, codes) * _factor(kind, m, k, p)
+        _check_seen(fit.terms, covariance, bread)
         df = np.full(p, float(m - p))
         test = _wald(fit.beta, covariance, tested, float(m - p))
+    notes = (*notes, *_notes_on_test(tested, test))
     qm, qm_df, qm_p = test
     return Robust(
         terms=fit.terms,
         beta=fit.beta,
         inference=infer(fit.beta, covariance, df, prob),
         covariance=covariance,
+        prediction=_prediction(fit, covariance, df, prob),
         qm=qm,
         qm_df=qm_df,
         qm_p=qm_p,
@@ -173,6 +189,29 @@ def robust(
         ci_prob=prob,
         notes=notes,
     )
+
+
+def _check_seen(terms: tuple[str, ...], covariance: Floats, bread: Floats) -> None:
+    """Refuse terms that one cluster settles alone: its residuals are 0 and say nothing."""
+    # What rounding leaves of residuals that are 0.
+    unseen = np.diag(covariance) <= 1e-18 * np.diag(bread)
+    if unseen.any():
+        named = ", ".join(term for term, is_unseen in zip(terms, unseen, strict=True) if is_unseen)
+        raise SpecError(
+            f"the residuals of the clusters are 0 where they would show the error of {named}: a "
+            "term that one cluster settles alone has no robust standard error; leave it out"
+        )
+
+
+def _prediction(
+    fit: MetaRegression | Multilevel, covariance: Floats, df: Floats, prob: float
+) -> tuple[float, float] | None:
+    random = isinstance(fit, Multilevel) or fit.method != COMMON
+    if fit.terms != ("Intercept",) or not random:
+        return None
+    spread = fit.variances.sum() if isinstance(fit, Multilevel) else fit.tau2
+    half = float(critical(float(df[0]), prob) * np.sqrt(covariance[0, 0] + spread))
+    return float(fit.beta[0]) - half, float(fit.beta[0]) + half
 
 
 # -- rows and clusters -------------------------------------------------------------------------
@@ -267,8 +306,18 @@ Test = tuple[float | None, tuple[float, float] | None, float | None]
 def _wald(beta: Floats, covariance: Floats, tested: list[int], df: float) -> Test:
     if not tested:
         return None, None, None
-    qm, qm_p = joint_test(beta[tested], covariance[np.ix_(tested, tested)], df)
+    own = covariance[np.ix_(tested, tested)]
+    if _singular(own):
+        return None, None, None
+    qm, qm_p = joint_test(beta[tested], own, df)
     return qm, (float(len(tested)), df), qm_p
+
+
+def _singular(covariance: Floats) -> bool:
+    """Return whether the clusters leave a combination of terms without any variance."""
+    sd = np.sqrt(np.diag(covariance))
+    # What rounding leaves of an eigenvalue that is 0.
+    return bool(np.linalg.eigvalsh(covariance / np.outer(sd, sd))[0] < 1e-10)
 
 
 # -- CR2 ---------------------------------------------------------------------------------------
@@ -325,12 +374,27 @@ class _Adjusted:
         found = [self.products(j, j, turn) for j in range(len(turn))]
         return np.array([np.trace(one) ** 2 / (one**2).sum() for one in found])
 
+    def unseen(self, terms: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a note on terms of which V_R sees less than the model's own variance."""
+        turn = np.eye(len(self.bread))
+        named = [
+            term
+            for j, term in enumerate(terms)
+            if np.trace(self.products(j, j, turn)) < (1 - 1e-6) * self.bread[j, j]
+        ]
+        if not named:
+            return ()
+        return (
+            f"a cluster fits itself exactly, so that the robust variance of {', '.join(named)} "
+            "is too small",
+        )
+
     def joint(self, beta: Floats, tested: list[int]) -> Test:
         """Return the approximate Hotelling's T2 test that some coefficients are 0.
 
         F = (eta - q + 1) / (eta q) b'V_R^-1 b on q and eta - q + 1 degrees of freedom, where
         eta = q (q + 1) / sum_st Var(Omega_st) and Omega is V_R in units of its expectation
-        (Pustejovsky & Tipton 2018, eq. 16 and 17, the test they call AHZ).
+        (Pustejovsky & Tipton 2018, the test they call AHZ).
         """
         if not tested:
             return None, None, None
@@ -347,9 +411,9 @@ class _Adjusted:
             for t in range(q)
         )
         eta = float(q * (q + 1) / spread)
-        if eta <= q - 1:
-            return None, None, None
         b, covariance = beta[tested], self.covariance[np.ix_(tested, tested)]
+        if eta <= q - 1 or _singular(covariance):
+            return None, None, None
         wald = float(b @ np.linalg.solve(covariance, b))
         qm = (eta - q + 1) / (eta * q) * wald
         return qm, (float(q), eta - q + 1), float(special.fdtrc(q, eta - q + 1, qm))
