@@ -185,7 +185,8 @@ def _half_life_problems(tree: xr.DataTree, plan: Design) -> list[str]:
         if outside > UNSEEN:
             found.append(
                 f"the half-life {subject} is not identified: with probability {outside:.2f} it "
-                f"lies outside the delays seen there ({days_text(seen.min())} to {days_text(seen.max())})"
+                f"lies outside the delays seen there ({days_text(seen.min())} to "
+                f"{days_text(seen.max())})"
             )
         for parameter in plan.spec.family.parameters:
             if parameter in FORMS:

@@ -1,4 +1,4 @@
-"""The cross-check of shipped models: Bayesian, classical and published answers, and why they differ.
+"""The cross-check of shipped models: Bayesian, classical and published answers, and why.
 
 Run ``BAYESMA_DATA=FOLDER python evidence/crosscheck.py`` (data/nmda_social/README.md and
 data/fst/README.md say how to fill the folder). It writes crosscheck.md and a picture of each

@@ -11,11 +11,11 @@ from scipy import stats
 import bayesma as bm
 from bayesma import priors
 from bayesma.analysis import load_analysis
-from bayesma.checks import crosscheck, twins
+from bayesma.checks import crosscheck
 from bayesma.checks.averaging import averaged_over_tau
+from bayesma.checks.likelihood import criterion_of_design, standard_errors
 from bayesma.checks.pulls import pulls_of
 from bayesma.checks.quantities import place, quantities
-from bayesma.checks.twins import criterion_of_design
 from bayesma.checks.verdicts import Findings, judged, last_digit
 from bayesma.design import design
 from bayesma.effects import effect_sizes
@@ -114,7 +114,7 @@ def test_the_bayesian_side_is_the_draws(one_mean):
 
 
 def test_a_half_life_is_compared_on_its_logarithm():
-    """Two draws, half-lives 1/2 and 8 days: their geometric mean is 2, and the SD of log2 sqrt 8."""
+    """Half-lives of 1/2 and 8 days: their geometric mean is 2, and the SD of log2 is 2."""
     fit = settled(
         hand_fit(
             bm.ModelSpec(peak="regimen", half_life="regimen"),
@@ -189,7 +189,9 @@ def test_prior_pull_is_that_of_two_normals():
         pytest.approx(expected, rel=1e-4)
     )
     assert row["verdict"] == "differs"
-    assert row["reason"].startswith(f"prior pull: the priors move the Bayesian answer by {expected:+.2f}")
+    assert row["reason"].startswith(
+        f"prior pull: the priors move the Bayesian answer by {expected:+.2f}"
+    )
 
 
 def test_a_wide_prior_pulls_nothing():
@@ -225,7 +227,7 @@ def test_the_standard_error_of_a_variance_is_the_curvature_of_the_likelihood():
     value = [float(criterion.at(at + d).deviance) for d in (-step, 0, step)]
     curvature = (value[0] - 2 * value[1] + value[2]) / step**2 / 2
     # Fourth derivative times step^2: 1e-5 of the curvature here.
-    assert twins._errors(criterion, at)[0] == pytest.approx(curvature**-0.5, rel=1e-4)
+    assert standard_errors(criterion, at)[0] == pytest.approx(curvature**-0.5, rel=1e-4)
 
 
 def test_a_variance_at_0_is_a_boundary():
@@ -238,7 +240,8 @@ def test_a_variance_at_0_is_a_boundary():
 
 
 def found(**values):
-    return Findings(**({"difference": 0.0, "kind": "mean", "groups": "6 groups", "few": True} | values))
+    usual = {"difference": 0.0, "kind": "mean", "groups": "6 groups", "few": True}
+    return Findings(**(usual | values))
 
 
 @pytest.mark.parametrize(
@@ -287,7 +290,7 @@ def test_verdicts_and_reasons(given, verdict, reason):
     assert judged(found(**given)) == (verdict, reason)
 
 
-# -- where there is no twin --------------------------------------------------------------------------
+# -- where there is no twin ------------------------------------------------------------------------
 
 
 def test_a_refused_twin_is_said_and_does_not_fail():
@@ -302,7 +305,7 @@ def test_a_refused_twin_is_said_and_does_not_fail():
     assert repr(check) == "<CrossCheck SMD, none: 0 of 0 quantities agree>"
 
 
-# -- published ---------------------------------------------------------------------------------------
+# -- published -------------------------------------------------------------------------------------
 
 
 def test_published_results_of_a_model_file_come_back_with_the_saved_fit(tmp_path, one_mean):
@@ -406,7 +409,7 @@ def test_no_probability_is_refused(one_mean):
         bm.cross_check(one_mean, ci_prob=95)
 
 
-# -- words -------------------------------------------------------------------------------------------
+# -- words -----------------------------------------------------------------------------------------
 
 
 def test_places_are_said_in_words():
@@ -436,7 +439,7 @@ def test_it_needs_no_sampler():
     assert done.stdout.strip() == "[]"
 
 
-# -- a real fit --------------------------------------------------------------------------------------
+# -- a real fit ------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

@@ -40,7 +40,9 @@ class Published:
 
     def __post_init__(self) -> None:
         """Check that there is something printed, and an interval that is one."""
-        if not (isinstance(self.quantity, str) and self.quantity):
+        name: Any = self.quantity  # a model file may hold anything
+        ci: Any = self.ci
+        if not isinstance(name, str) or not name:
             raise SpecError(f"published: quantity = {self.quantity!r} must be a text")
         if self.estimate is None and self.ci is None:
             raise SpecError(f"published '{self.quantity}': give its estimate, its ci, or both")
@@ -49,9 +51,11 @@ class Published:
                 f"published '{self.quantity}': estimate = {self.estimate!r} must be a number"
             )
         if self.ci is not None:
-            ends = tuple(self.ci) if isinstance(self.ci, list | tuple) else ()
+            ends = tuple(ci) if isinstance(ci, list | tuple) else ()
             if len(ends) != 2 or not all(map(_number, ends)) or not ends[0] <= ends[1]:
-                raise SpecError(f"published '{self.quantity}': ci = {self.ci!r} must be [low, high]")
+                raise SpecError(
+                    f"published '{self.quantity}': ci = {self.ci!r} must be [low, high]"
+                )
             object.__setattr__(self, "ci", (float(ends[0]), float(ends[1])))
         if not isinstance(self.at, Mapping):
             raise SpecError(

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesma.checks.likelihood import criterion_of_design, level_basis
 from bayesma.checks.quantities import Draws, Quantity
-from bayesma.checks.twins import criterion_of_design, level_basis
 from bayesma.design import Design
 from bayesma.mean import VARIABLES
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bayesma.analysis import Analysis, Published
+from bayesma.checks.answers import Answer, Twin
 from bayesma.checks.averaging import Averaged, averaged_over_tau, can_average
-from bayesma.checks.printed import Printed, printed_verdict, printed_values
+from bayesma.checks.printed import Printed, printed_values, printed_verdict
 from bayesma.checks.pulls import Pulls, pulls_of
 from bayesma.checks.quantities import SCALES, Quantity, at_points, quantities
 from bayesma.checks.sentences import sentences_of
-from bayesma.checks.twins import Answer, Twin, twin_of
+from bayesma.checks.twins import twin_of
 from bayesma.checks.verdicts import FEW, Findings, judged
 from bayesma.posterior import Fit
 from bayesma.predictive import prior_draws
@@ -120,7 +121,7 @@ def cross_check(
     printed = printed_values(fit, published)
     asked = [*quantities(fit, at), *_extra(fit, printed)]
     asked = list({(q.name, q.where): q for q in asked}.values())
-    twin = twin_of(fit, asked, ci_prob)
+    twin = twin_of(plan, asked, ci_prob)
     draws = _flat(fit)
     prior = prior_draws(plan, PRIOR_DRAWS, np.random.default_rng(SEED))
     averaged = None
@@ -242,9 +243,7 @@ class _Work:
     pulls: Pulls | None
     ci_prob: float
 
-    def row(
-        self, quantity: Quantity, printed: Mapping[tuple[str, str], Printed]
-    ) -> dict[str, Any]:
+    def row(self, quantity: Quantity, printed: Mapping[tuple[str, str], Printed]) -> dict[str, Any]:
         """Return one row of the table."""
         back = SCALES[quantity.scale][1]
         bayes, answer = self.bayesian(quantity), self.twin.answer(quantity)
@@ -270,7 +269,7 @@ class _Work:
         if value is None:
             return row
         off = self.difference(quantity, value.estimate, bayes)
-        found = printed_verdict(self.fit, self.twin, quantity, answer, value, off, row)
+        found = printed_verdict(self.fit.design, self.twin, quantity, answer, value, off, row)
         return row | {
             "published": value.estimate,
             "published_ci_low": value.low,

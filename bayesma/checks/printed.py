@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from bayesma.analysis import Analysis, Published
-from bayesma.checks.quantities import Quantity, place
-from bayesma.checks.twins import Answer, Twin, twin_of
+from bayesma.checks.answers import Answer, Twin
+from bayesma.checks.quantities import Quantity, place, record_of
+from bayesma.checks.twins import twin_of
 from bayesma.checks.verdicts import ALIKE, last_digit
 from bayesma.covariance import Blocks
+from bayesma.design import Design
 from bayesma.errors import SpecError
 from bayesma.posterior import Fit
 from bayesma.queries.grids import grid, points_of
@@ -64,7 +66,7 @@ def _results(given: Analysis | Iterable[Published]) -> Iterable[Published]:
 def _placed(fit: Fit, result: Published) -> Printed:
     where = ""
     if result.at:
-        where = place(points_of(grid(fit, **dict(result.at))).iloc[0].to_dict())
+        where = place(record_of(points_of(grid(fit, **dict(result.at))), 0))
     low, high = result.ci or (NAN, NAN)
     estimate = NAN if result.estimate is None else float(result.estimate)
     return Printed(result.quantity, where, estimate, low, high, result.source, dict(result.at))
@@ -87,8 +89,8 @@ def _of_frame(frame: pd.DataFrame) -> list[Printed]:
         ]
         words = [row.get(name) for name in ("quantity", "where", "source")]
         texts = ["" if word is None or pd.isna(word) else str(word) for word in words]
-        ends = [NAN if value is None else value for value in numbers.values()]
-        values.append(Printed(texts[0], texts[1], *ends, texts[2]))
+        middle, low, high = (NAN if value is None else value for value in numbers.values())
+        values.append(Printed(texts[0], texts[1], middle, low, high, texts[2]))
     if faults:
         raise SpecError("\n".join(faults))
     return values
@@ -113,17 +115,18 @@ def _rows(fit: Fit) -> dict[tuple[str, str], Printed]:
     for i in np.flatnonzero(plan.pooled):
         row = frame.iloc[int(i)]
         half = Z95 * float(np.sqrt(row["v"]))
-        ends = [row.get("ci_low"), row.get("ci_high")]
-        low, high = (
-            (row["y"] - half, row["y"] + half) if any(map(pd.isna, ends)) else map(float, ends)
-        )
+        low, high = row["y"] - half, row["y"] + half
+        if pd.notna(row.get("ci_low")) and pd.notna(row.get("ci_high")):
+            low, high = row["ci_low"], row["ci_high"]
         name = str(row["row_id"])
-        found["row", name] = Printed("row", name, float(row["y"]), low, high, "the row itself")
+        found["row", name] = Printed(
+            "row", name, float(row["y"]), float(low), float(high), "the row itself"
+        )
     return found
 
 
 def printed_verdict(
-    fit: Fit,
+    plan: Design,
     twin: Twin,
     quantity: Quantity,
     answer: Answer,
@@ -149,7 +152,7 @@ def printed_verdict(
         ends = [(value.low, row["bayesian_ci_low"]), (value.high, row["bayesian_ci_high"])]
         off = max(abs(a - b) for a, b in ends) / row["bayesian_sd"]
         return _off(off, f"ends of the intervals, {off:.2f} posterior SD apart at most")
-    return _off(difference, _nearest(fit, twin, quantity, value, answer))
+    return _off(difference, _nearest(plan, twin, quantity, value, answer))
 
 
 def _off(difference: float, reason: str) -> tuple[str, str]:
@@ -166,24 +169,24 @@ def _same(printed: float, found: float) -> bool:
     return bool(abs(printed - found) <= last_digit(printed) * (1 + 1e-9))
 
 
-def _other_models(fit: Fit) -> dict[str, Fit]:
+def _other_models(plan: Design) -> dict[str, Design]:
     """Return the same fit's rows under what a paper may have assumed instead, in words."""
-    plan, found = fit.design, {}
+    found: dict[str, Design] = {}
     if plan.effects.covariance.blocks:
         apart = replace(plan.effects, covariance=Blocks(plan.effects.v, ()))
         found["rho: without the sampling correlation"] = replace(plan, effects=apart)
     if plan.spec.population != "normal" or plan.kappa_names:
         plain = replace(plan.spec, population="normal", heterogeneity="constant")
         found["likelihood: with normal study effects of one tau"] = replace(plan, spec=plain)
-    return {words: replace(fit, design=other) for words, other in found.items()}
+    return found
 
 
-def _nearest(fit: Fit, twin: Twin, quantity: Quantity, value: Printed, answer: Answer) -> str:
+def _nearest(plan: Design, twin: Twin, quantity: Quantity, value: Printed, answer: Answer) -> str:
     """Return which other assumption brings the classical estimate nearer to the printed one."""
     if twin.refused or np.isnan(answer.estimate):
         return ""
     best, words = abs(answer.estimate - value.estimate), ""
-    for told, other in _other_models(fit).items():
+    for told, other in _other_models(plan).items():
         found = twin_of(other, [quantity], 0.95).answer(quantity).estimate
         if abs(found - value.estimate) < best:
             best = abs(found - value.estimate)

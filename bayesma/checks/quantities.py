@@ -26,7 +26,7 @@ from bayesma.posterior import Fit
 from bayesma.predictive import mean_at_rows
 from bayesma.queries.grids import combinations_of, grid, points_of
 
-__all__ = ["SCALES", "Quantity", "alone", "at_points", "place", "quantities"]
+__all__ = ["SCALES", "Quantity", "alone", "at_points", "place", "quantities", "record_of"]
 
 Floats = NDArray[np.float64]
 Draws = Mapping[str, Floats]
@@ -54,7 +54,7 @@ class Quantity:
     where : str
         Covariates and delay that it holds for, in words.
     unit : str
-    kind : {"mean", "decay", "spread", "new", "share", "row"}
+    kind : {"mean", "decay", "spread", "slope", "new", "row"}
     of : callable
         Draws of the parameters, each (..., terms) or (...), to values of shape (...).
     scale : str
@@ -123,10 +123,15 @@ def place(record: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
+def record_of(frame: pd.DataFrame, i: int) -> dict[str, Any]:
+    """Return one row of a frame by column."""
+    return {str(name): value for name, value in frame.iloc[i].items()}
+
+
 def at_points(plan: Design, frame: pd.DataFrame) -> Iterator[Quantity]:
     """Yield the population mean at each row of covariates."""
     for i in range(len(frame)):
-        yield _combination(plan, "mean", place(frame.iloc[i].to_dict()), frame.iloc[[i]], (1.0,))
+        yield _combination(plan, "mean", place(record_of(frame, i)), frame.iloc[[i]], (1.0,))
 
 
 def _combination(
@@ -140,9 +145,7 @@ def _combination(
         with np.errstate(all="ignore"):
             return np.asarray(effect_mean(held, points, decay, MATHS) @ np.array(weights))
 
-    return Quantity(
-        name, where, plan.effects.measure, "mean", of, points=points, weights=weights
-    )
+    return Quantity(name, where, plan.effects.measure, "mean", of, points=points, weights=weights)
 
 
 def _factors(plan: Design) -> tuple[str, ...]:
@@ -245,34 +248,31 @@ def _spreads(plan: Design) -> Iterator[Quantity]:
     where = "average" if plan.varying_tau else ""
     for level, variable in zip(plan.groups.names, plan.tau_names, strict=False):
 
-        def of(draws: Draws, variable: str = variable) -> Floats:
-            return np.asarray(draws[variable])
-
         def squared(draws: Draws, variable: str = variable) -> Floats:
             return np.asarray(draws[variable]) ** 2
 
-        yield Quantity(f"tau ({level})", where, measure, "spread", of, parameter=variable)
+        one = _single(variable)
+        yield Quantity(f"tau ({level})", where, measure, "spread", one, parameter=variable)
         yield Quantity(
             f"tau2 ({level})", where, f"{measure}2", "spread", squared, parameter=variable
         )
     for level, variable in zip(plan.groups.names, plan.kappa_names, strict=False):
         yield Quantity(
-            f"kappa ({level})",
-            "",
-            "ratio",
-            "spread",
-            lambda draws, name=variable: np.asarray(draws[name]),
-            parameter=variable,
+            f"kappa ({level})", "", "ratio", "spread", _single(variable), parameter=variable
         )
     if plan.small_study is not None:
-        yield Quantity(
-            "small-study slope",
-            "per SD of 1/sqrt(n)",
-            measure,
-            "mean",
-            lambda draws: np.asarray(draws["small_study"]),
-            parameter="small_study",
-        )
+        where = "per SD of 1/sqrt(n)"
+        slope = _single("small_study")
+        yield Quantity("small-study slope", where, measure, "slope", slope, parameter="small_study")
+
+
+def _single(variable: str) -> Callable[[Draws], Floats]:
+    """Return the function that takes one number of the model from draws."""
+
+    def of(draws: Draws) -> Floats:
+        return np.asarray(draws[variable])
+
+    return of
 
 
 def _new_study(plan: Design) -> Quantity:
@@ -308,9 +308,9 @@ def _rows(plan: Design) -> Iterator[Quantity]:
     if plan.pooling is None:
         return
     names: Sequence[str] = list(plan.effects.frame["row_id"].astype(str))
-    for i in np.flatnonzero(plan.pooled):
+    for i in np.flatnonzero(plan.pooled).tolist():
 
-        def of(draws: Draws, i: int = int(i)) -> Floats:
+        def of(draws: Draws, i: int = i) -> Floats:
             return np.asarray(mean_at_rows(plan, draws)[..., i])
 
         yield Quantity("row", names[i], plan.effects.measure, "row", of, parameter=str(i))

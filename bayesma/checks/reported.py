@@ -52,7 +52,12 @@ class _Result:
 
     def corners(self, names: tuple[str, ...] = NUMBERS) -> Floats:
         """Return the corners (g, s) of the polygon, shape (corners, 2); none where it is empty."""
-        sides = {"y": (1.0, 0.0), "se": (0.0, 1.0), "ci_low": (1.0, -self.z), "ci_high": (1, self.z)}
+        sides = {
+            "y": (1.0, 0.0),
+            "se": (0.0, 1.0),
+            "ci_low": (1.0, -self.z),
+            "ci_high": (1, self.z),
+        }
         kept = [name for name in names if not np.isnan(self.printed[name])]
         rows = np.array([*(sides[name] for name in kept), (0.0, 1.0)])
         low = np.array([*(self.printed[n] - self.half[n] for n in kept), 0.0])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bayesma.checks.twins import Twin
+from bayesma.checks.answers import Twin
 from bayesma.checks.verdicts import ALIKE, FEW, WIDTH
 
 __all__ = ["sentences_of"]
@@ -63,8 +63,10 @@ def _why(table: pd.DataFrame, groups: int) -> list[str]:
 
 def _not_reml(row: pd.Series[Any], groups: int) -> str:
     above = row["bayesian"] > row["frequentist"]
-    lies = "so that its mean lies above its highest point" if above else (
-        "so that its mean would lie above its highest point, did the prior not pull it down"
+    lies = (
+        "so that its mean lies above its highest point"
+        if above
+        else ("so that its mean would lie above its highest point, did the prior not pull it down")
     )
     return (
         "A posterior mean is not REML, even with flat priors. REML puts the one tau2 of highest "

@@ -129,8 +129,8 @@ def _averaging(found: Findings) -> str:
 def _widths(found: Findings) -> list[str]:
     """Return what makes one interval wider than the other."""
     words = [
-        f"the Bayesian interval is {found.width:.2f} times as wide, with {found.outside:.0%} of the "
-        "posterior outside the classical one"
+        f"the Bayesian interval is {found.width:.2f} times as wide, with {found.outside:.0%} of "
+        "the posterior outside the classical one"
     ]
     few = f"small k ({found.groups}): " if found.few else ""
     if found.width < 1:

@@ -32,7 +32,7 @@ MARKS = {
 ROW, STEP, HEAD, FOOT = 0.52, 0.13, 0.62, 0.75
 WIDTH, LEFT, RIGHT = 8.4, 2.75, 0.95
 # A row whose interval makes a panel this many times as wide as the others need is cut.
-SQUEEZE = 3.0
+SQUEEZE = 8.0
 CAPTION_WIDTH = 125
 
 
@@ -187,7 +187,9 @@ def _unit(unit: str, measure: str, log: bool) -> str:
 
 def _legend(figure: Figure, table: pd.DataFrame, height: float) -> None:
     handles = [
-        Line2D([], [], color=colour, marker=shape, linewidth=1.6, markeredgecolor="white", label=text)
+        Line2D(
+            [], [], color=colour, marker=shape, linewidth=1.6, markeredgecolor="white", label=text
+        )
         for name, (colour, shape, text) in MARKS.items()
         if table[[name, f"{name}_ci_low"]].notna().any(axis=None)
     ]
