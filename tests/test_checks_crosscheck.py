@@ -81,9 +81,9 @@ def one_mean():
 
 def test_the_frequentist_side_is_pooling(one_mean):
     check = bm.cross_check(one_mean)
-    pooled = bm.pool(SIX["y"], SIX["v"])
+    pooled = bm.pool(SIX["y"], SIX["v"], ci="t", tau2_ci="profile-likelihood")
     mean, tau2 = row_of(check, "mean"), row_of(check, "tau2 (study)")
-    assert check.method == "REML, Knapp-Hartung"
+    assert check.method == "REML, t with k - 1 degrees of freedom"
     # The same function on the same rows: exact.
     assert (mean["frequentist"], mean["frequentist_se"]) == (pooled.estimate, pooled.se)
     assert (mean["frequentist_ci_low"], mean["frequentist_ci_high"]) == pooled.ci
@@ -91,6 +91,7 @@ def test_the_frequentist_side_is_pooling(one_mean):
     new = row_of(check, "new study")
     assert (new["frequentist_ci_low"], new["frequentist_ci_high"]) == pooled.prediction
     assert row_of(check, "I2")["frequentist"] == pooled.i2
+    assert (tau2["frequentist_ci_low"], tau2["frequentist_ci_high"]) == pooled.tau2_ci
     tau = row_of(check, "tau (study)")
     # d tau = d tau2 / (2 tau); two roots' rounding.
     assert tau["frequentist"] == pytest.approx(pooled.tau2**0.5, rel=1e-14)
@@ -290,6 +291,16 @@ def test_verdicts_and_reasons(given, verdict, reason):
     assert judged(found(**given)) == (verdict, reason)
 
 
+def test_what_the_likelihood_leaves_open_does_not_agree():
+    """Five parameters for four rows: Wald's interval has no end."""
+    fit = prior_fit(load_analysis("ketamine_pain", "plateau"))
+    table = bm.cross_check(fit).table
+    unbounded = table[np.isinf(table["frequentist_ci_high"]) & (table["quantity"] != "half-life")]
+    assert len(unbounded)
+    assert (unbounded["verdict"] == "differs").all()
+    assert unbounded["reason"].str.startswith("not identified by the likelihood").all()
+
+
 # -- where there is no twin ------------------------------------------------------------------------
 
 
@@ -311,7 +322,7 @@ def test_a_refused_twin_is_said_and_does_not_fail():
 def test_published_results_of_a_model_file_come_back_with_the_saved_fit(tmp_path, one_mean):
     file = tmp_path / "mine.toml"
     SIX.to_csv(tmp_path / "six.csv", index=False)
-    pooled = bm.pool(SIX["y"], SIX["v"])
+    pooled = bm.pool(SIX["y"], SIX["v"], ci="t")
     file.write_text(
         f"""
         data = "six.csv"

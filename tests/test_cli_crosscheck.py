@@ -36,7 +36,7 @@ def test_it_prints_answers_verdicts_and_why(folder):
     assert result.exit_code == 0, result.stderr
     pooled = bm.pool(SIX["y"], SIX["v"])
     text = " ".join(result.stdout.split())
-    assert "frequentist: REML, Knapp-Hartung" in text
+    assert "frequentist: REML, t with k - 1 degrees of freedom" in text
     assert f"{pooled.estimate:.3g}" in text
     assert "A posterior mean is not REML" in text
 

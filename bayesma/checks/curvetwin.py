@@ -60,7 +60,8 @@ def _answer(
 def _wald(found: ClassicalFit, points: Any, weights: Any) -> Answer:
     row = found.mean_at(points, [weights]).iloc[0]
     estimate, se, low, high = (float(row[n]) for n in ("estimate", "se", "ci_low", "ci_high"))
-    return Answer(estimate, se, low, high)
+    open_end = not (np.isfinite(low) and np.isfinite(high))
+    return Answer(estimate, se, low, high, "not identified by the likelihood" if open_end else "")
 
 
 def _row(found: ClassicalFit, i: int) -> Answer:

@@ -26,7 +26,10 @@ def twin_of_mean(plan: Design, ci_prob: float) -> Twin:
         return _of_pool(pool(effects, method="common", ci="z", ci_prob=ci_prob), "")
     single = len(plan.groups.labels[0]) == len(effects)
     if len(names) == 1 and single and not correlated:
-        return _of_pool(pool(effects, ci_prob=ci_prob), names[0])
+        # Intervals of the likelihood, as the Bayesian ones are: those of Knapp & Hartung and of the
+        # Q-profile rest on Q, which the same variances may contradict (evidence/crosscheck.md).
+        found = pool(effects, ci="t", ci_prob=ci_prob, tau2_ci="profile-likelihood")
+        return _of_pool(found, names[0])
     return _of_multilevel(plan, multilevel(effects, random="/".join(names), ci_prob=ci_prob))
 
 
@@ -41,7 +44,7 @@ def _of_pool(found: Pooled, level: str) -> Twin:
         error = float(np.hypot(found.se, np.sqrt(found.tau2)))
         answers["new study", ""] = Answer(found.estimate, error, *found.prediction)
     answers["I2", ""] = Answer(found.i2)
-    return Twin("REML, Knapp-Hartung", answers, np.array([found.tau2]))
+    return Twin("REML, t with k - 1 degrees of freedom", answers, np.array([found.tau2]))
 
 
 def _of_multilevel(plan: Design, found: Multilevel) -> Twin:

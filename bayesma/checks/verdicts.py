@@ -136,7 +136,7 @@ def _widths(found: Findings) -> list[str]:
     if found.width < 1:
         if found.shrink < 1 - CAUSE:
             words.append(f"prior: alone it would make it {found.shrink:.2f} times as wide")
-        if found.quantile > 1 + CAUSE:
+        if found.quantile > 1 + CAUSE and found.kind in ("mean", "new"):
             words.append(f"{few}t takes {1.96 * found.quantile:.2f} standard errors for 1.96")
     elif found.inflation > 1 + CAUSE:
         words.append(f"{few}averaging over tau multiplies the SE by {found.inflation:.2f}")
