@@ -156,14 +156,13 @@ class ClassicalFit:
         if not isinstance(at, pd.DataFrame):
             names = [name for name in at.coords if name not in ("point", "beyond_data")]
             at = pd.DataFrame({str(name): at[name].values for name in names})
+        rows: pd.DataFrame = at.reset_index(drop=True)
         if self.spec.family.parameters and "delay" not in at:
             raise QueryError("the effect depends on the delay: give a column 'delay'")
-        found = self.mean_at(self.design.at(at), interval=interval)
-        return pd.concat([at.reset_index(drop=True), found], axis=1)
+        found = self.mean_at(self.design.at(rows), interval=interval)
+        return pd.concat([rows, found], axis=1)
 
-    def mean_at(
-        self, points: Points, weights: Any = None, interval: str = "wald"
-    ) -> pd.DataFrame:
+    def mean_at(self, points: Points, weights: Any = None, interval: str = "wald") -> pd.DataFrame:
         """Return population mean effects at points, or linear combinations of them.
 
         Parameters

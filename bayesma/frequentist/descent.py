@@ -98,7 +98,7 @@ def descend(
     axes = np.eye(len(x)) if axes is None else axes
     value, left = float(f(x[None])[0]), 0.0
     for _ in range(limit if axes.shape[1] else 0):
-        step, left = _newton_step(lambda u, at=x: f(at + u @ axes.T), axes.shape[1], exact)
+        step, left = _newton_step(f, x, axes, exact)
         moved = axes @ step
         whole = float(f((x + moved)[None])[0])
         # This near, values differ by rounding, and the slope knows better.
@@ -116,11 +116,15 @@ def descend(
     return Minimum(x, value, left)
 
 
-def _newton_step(f: Function, free: int, exact: bool) -> tuple[Floats, float]:
-    """Return the step from 0 and the decrement that it promises."""
-    here = np.zeros(free)
-    slope, square = _curvature(f, here)
-    slope = gradient(f, here) if exact else slope
+def _newton_step(f: Function, x: Floats, free: Floats, exact: bool) -> tuple[Floats, float]:
+    """Return the step from x along the free axes, and the decrement that it promises."""
+
+    def near(u: Floats) -> Floats:
+        return f(x + u @ free.T)
+
+    here = np.zeros(free.shape[1])
+    slope, square = _curvature(near, here)
+    slope = gradient(near, here) if exact else slope
     roots, axes = np.linalg.eigh(square)
     roots = np.maximum(np.abs(roots), 1e-7 * max(1.0, float(np.abs(roots).max())))
     along = axes.T @ slope / roots

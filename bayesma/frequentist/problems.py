@@ -72,4 +72,6 @@ def _silent_words(fit: Optimum) -> list[str]:
             names[short] = None
     if not names:
         return []
-    return [f"these rows do not identify {', '.join(names)} everywhere: its value is arbitrary there"]
+    return [
+        f"these rows do not identify {', '.join(names)} everywhere: its value is arbitrary there"
+    ]

@@ -72,7 +72,6 @@ class Profile:
         self.known[c] = self.target.impose(end.x[None], c)[0]
         return 2 * (end.value - self.value)
 
-
     def starts(self, near: float) -> list[Floats]:
         """Return where to look from: what was found nearby, and where that is no dead end."""
         x = self.known[near]
@@ -89,7 +88,7 @@ def free_axes(fit: Optimum, target: Target) -> Floats:
 
 
 def _parallel(a: Floats, b: Floats) -> bool:
-    return abs(abs(a @ b) - np.linalg.norm(a) * np.linalg.norm(b)) < 1e-9 * (b @ b)
+    return bool(abs(abs(a @ b) - np.linalg.norm(a) * np.linalg.norm(b)) < 1e-9 * (b @ b))
 
 
 def profile_of(fit: Optimum, target: Target, c: float, x: Floats) -> Profile:

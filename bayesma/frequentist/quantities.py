@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ __all__ = ["quantity_table"]
 
 Floats = NDArray[np.float64]
 # A scale without bounds to the scale that is reported.
-NATURAL = {
+NATURAL: dict[str, Callable[[Any], Any]] = {
     "half_life": np.exp2,
     "time_to_loss": np.exp2,
     "shape": np.exp,

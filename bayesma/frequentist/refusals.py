@@ -34,7 +34,8 @@ def check_choices(method: str | None, ci_prob: float, spec: ModelSpec) -> None:
 
 def with_stand_ins(spec: ModelSpec, effects: Effects) -> ModelSpec:
     """Return a spec that needs no priors of a measure without default ones: none is used."""
-    if not isinstance(effects, Effects) or effects.measure in DEFAULT_PRIORS:
+    # What is no Effects is refused by the design.
+    if getattr(effects, "measure", "SMD") in DEFAULT_PRIORS:
         return spec
     names = ["peak", "peak_contrast", *(["tau"] if spec.groups else [])]
     names += ["small_study"] if spec.small_study != "none" else []

@@ -3,7 +3,8 @@
 Given the decay, the mean is linear in the coefficients beta of the peak and of the small-study
 term: m = Z beta, Z = diag(share(t) / share(t_ref)) X. Where Sigma does not depend on beta, its
 maximum is generalised least squares, A beta = Z' Sigma^-1 y with A = Z' Sigma^-1 Z, and beta is
-profiled out (variable projection, Golub & Pereyra 1973, SIAM J. Numer. Anal. 10:413):
+profiled out (variable projection, Golub & Pereyra 1973, SIAM Journal on Numerical Analysis
+10:413):
 
     -log L   = (n log 2 pi + log|Sigma| + r' Sigma^-1 r) / 2,             r = y - Z beta,
     -log L_R = -log L + (log|A| - log|X'X| - p log 2 pi) / 2,
@@ -24,7 +25,7 @@ from scipy import sparse
 
 from bayesma import marginal
 from bayesma.design import Design, Points
-from bayesma.frequentist.coordinates import Coordinates, coordinates, edges_of
+from bayesma.frequentist.coordinates import Coordinates, Edges, coordinates, edges_of
 from bayesma.maths import NumPyMaths
 from bayesma.mean import VARIABLES, effect_mean, linear, row_mean
 from bayesma.pooling import Pooling
@@ -54,12 +55,14 @@ class Surface(Protocol):
     skipped : int
         How many of them, the first ones, the surface has no need of.
     restricted : bool
+    edges : tuple of Edges
     """
 
     plan: Design
     joint: Coordinates
     skipped: int
     restricted: bool
+    edges: tuple[Edges, ...]
 
     def value(self, x: Floats) -> Floats:
         """Return minus the log likelihood, shape (points,), of coordinates (points, size)."""
@@ -216,7 +219,8 @@ class Profiled(_Edged):
         m = (self.rows(self.ratio(draws, self.decay_points)) * beta[:, None]).sum(axis=-2)
         found = self.levels(draws, (self.plan.effects.y - m)[:, None, :])
         counts = np.bincount(self.plan.groups.outermost)
-        return -marginal.group_log_likelihood(found, counts, self.maths).sum(axis=(-1, -2))
+        by_group = marginal.group_log_likelihood(found, counts, self.maths)
+        return np.asarray(-by_group.sum(axis=(-1, -2)))
 
     def slope(self, x: Floats) -> tuple[float, Floats]:
         """Return minus the log likelihood and roughly its gradient, never restricted."""
@@ -260,7 +264,7 @@ class Profiled(_Edged):
     def weighted(self, full: Floats, columns: Floats) -> Floats:
         """Return D' Sigma^-1 D of columns D', shape (columns, rows), at all parameters."""
         found = self.levels(self.joint.draws(full[None]), columns[None])
-        return self.crossed(columns[None], found)[0]
+        return np.asarray(self.crossed(columns[None], found)[0])
 
     def crossed(self, columns: Floats, found: list[marginal.Level]) -> Floats:
         """Return C' Sigma^-1 C of columns C' and their inner products by level."""
@@ -268,7 +272,7 @@ class Profiled(_Edged):
         inner = white @ white.swapaxes(-1, -2)
         for level in found:
             inner = inner - (level.b * (level.tau2 / level.d)) @ level.b.swapaxes(-1, -2)
-        return inner
+        return np.asarray(inner)
 
     def solved(self, x: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """Return beta (points, p), its covariance A^-1, log|A| and minus the log likelihood."""

@@ -34,8 +34,13 @@ class Target(Protocol):
         Its edges; beyond them the likelihood is level, or there is nothing.
     """
 
-    low: float
-    high: float
+    @property
+    def low(self) -> float:
+        """The lower edge."""
+
+    @property
+    def high(self) -> float:
+        """The upper edge."""
 
     @property
     def held_by(self) -> Floats | None:

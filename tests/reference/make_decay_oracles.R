@@ -11,7 +11,7 @@ suppressMessages({
 })
 
 here <- dirname(sub("--file=", "", grep("--file=", commandArgs(), value = TRUE)))
-tight <- list(threshold = 1e-14, maxiter = 10000, stepadj = 0.5)
+tight <- list(optimizer = "optim", optmethod = "BFGS", reltol = 1e-14)
 
 # The level is stated at the lower-quartile delay that some row has.
 reference <- function(t) sort(t)[floor((length(t) - 1) / 4) + 1]
@@ -20,11 +20,13 @@ share <- function(t, h) 2^(-(t - reference(t)) / h)
 one_curve <- function() {
   set.seed(7)
   k <- 36
+  study <- paste0("S", seq_len(k))
   t <- rep(c(0.1, 0.5, 1, 2, 4, 8), 6)
   v <- runif(k, 0.05, 0.2)
   y <- rnorm(k, -2.5 * 2^(-t / 3), sqrt(v + 0.15))
   fit <- function(log2_h, method) {
-    rma(y, v, mods = cbind(share(t, 2^log2_h)), intercept = FALSE, method = method, control = tight)
+    rma.mv(y, v, mods = cbind(share(t, 2^log2_h)), intercept = FALSE, method = method,
+      random = ~ 1 | study, control = tight)
   }
   # metafor adds log|X'X| / 2 with the X at hand; here it is that of no decay, log(k) / 2.
   height <- function(log2_h, method) {
@@ -38,12 +40,12 @@ one_curve <- function() {
     fall <- function(x) 2 * (top$objective - height(x, method)) - qchisq(0.95, 1)
     end <- function(low, high) uniroot(fall, c(low, high), tol = 1e-12)$root
     list(
-      log2_half_life = top$maximum, log_likelihood = top$objective, tau2 = best$tau2,
+      log2_half_life = top$maximum, log_likelihood = top$objective, tau2 = best$sigma2,
       level = as.numeric(best$beta), half_life_low = 2^end(top$maximum - 4, top$maximum),
       half_life_high = 2^end(top$maximum, top$maximum + 4)
     )
   })
-  list(study = paste0("S", seq_len(k)), delay = t, y = y, v = v, fits = estimates)
+  list(study = study, delay = t, y = y, v = v, fits = estimates)
 }
 
 two_curves <- function() {
@@ -65,8 +67,7 @@ two_curves <- function() {
   }
   fit <- function(log2_h, method) {
     rma.mv(y, v, mods = columns(log2_h), intercept = FALSE, method = method,
-      random = ~ 1 | study / experiment,
-      control = list(optimizer = "optim", optmethod = "BFGS", reltol = 1e-14))
+      random = ~ 1 | study / experiment, control = tight)
   }
   height <- function(log2_h, method) {
     found <- as.numeric(logLik(fit(log2_h, method)))
