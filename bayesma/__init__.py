@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bayesma import priors
-    from bayesma.analysis import Analysis, load_analysis, load_spec
+    from bayesma.analysis import Analysis, Published, load_analysis, load_spec
     from bayesma.bayes import build, fit
     from bayesma.catalogue import datasets, load_dataset
-    from bayesma.covariance import (
-        blocks_of,
-        compound_symmetry,
+    from bayesma.checks import (
+        CrossCheck,
+        cross_check,
+        recompute_contrast,
+        recompute_results,
     )
+    from bayesma.covariance import compound_symmetry
     from bayesma.effects import Effects, effect_sizes
     from bayesma.errorbars import suspect_sem
     from bayesma.errors import (
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
         trim_and_fill,
     )
     from bayesma.plots import (
+        plot_crosscheck,
         plot_decay,
         plot_forest,
     )
@@ -96,10 +100,10 @@ __all__ = [
     "Effects",
     "effect_sizes",
     "compound_symmetry",
-    "blocks_of",
     # models
     "ModelSpec",
     "Analysis",
+    "Published",
     "load_analysis",
     "load_spec",
     "priors",
@@ -135,6 +139,11 @@ __all__ = [
     "sigma2_ci",
     "subgroups",
     "trim_and_fill",
+    # the cross-check
+    "CrossCheck",
+    "cross_check",
+    "recompute_contrast",
+    "recompute_results",
     # questions
     "auc",
     "compare_regimens",
@@ -151,6 +160,7 @@ __all__ = [
     "summary",
     "time_to_loss",
     "unknown_delays",
+    "plot_crosscheck",
     "plot_decay",
     "plot_forest",
     # what can go wrong
@@ -169,13 +179,16 @@ __all__ = [
 
 if not TYPE_CHECKING:
     _NAMES_BY_ROOM = {
-        "analysis": ("Analysis", "load_analysis", "load_spec"),
+        "analysis": ("Analysis", "Published", "load_analysis", "load_spec"),
         "bayes": ("build", "fit"),
         "catalogue": ("datasets", "load_dataset"),
-        "covariance": (
-            "compound_symmetry",
-            "blocks_of",
+        "checks": (
+            "CrossCheck",
+            "cross_check",
+            "recompute_contrast",
+            "recompute_results",
         ),
+        "covariance": ("compound_symmetry",),
         "effects": ("Effects", "effect_sizes"),
         "errorbars": ("suspect_sem",),
         "errors": (
@@ -219,6 +232,7 @@ if not TYPE_CHECKING:
             "trim_and_fill",
         ),
         "plots": (
+            "plot_crosscheck",
             "plot_decay",
             "plot_forest",
         ),

@@ -13,7 +13,15 @@ from bayesma.coders import cell_keys
 from bayesma.design import Design
 from bayesma.mean import VARIABLES, linear
 
-__all__ = ["convergence_problems", "identification_problems", "reported", "summary_table"]
+__all__ = [
+    "UNINFORMED",
+    "cell_frames",
+    "convergence_problems",
+    "days_text",
+    "identification_problems",
+    "reported",
+    "summary_table",
+]
 
 R_HAT = 1.01
 ESS = 400
@@ -177,7 +185,8 @@ def _half_life_problems(tree: xr.DataTree, plan: Design) -> list[str]:
         if outside > UNSEEN:
             found.append(
                 f"the half-life {subject} is not identified: with probability {outside:.2f} it "
-                f"lies outside the delays seen there ({_days(seen.min())} to {_days(seen.max())})"
+                f"lies outside the delays seen there ({days_text(seen.min())} to "
+                f"{days_text(seen.max())})"
             )
         for parameter in plan.spec.family.parameters:
             if parameter in FORMS:
@@ -228,7 +237,8 @@ def _prior_sd(plan: Design, parameter: str, rows: pd.DataFrame) -> float:
     return float(np.sqrt(sum((part**2).sum() for part in parts)))
 
 
-def _days(delay: float) -> str:
+def days_text(delay: float) -> str:
+    """Return a delay in days as people say it."""
     if delay >= 1:
         return f"{delay:.3g} d"
     return f"{delay * 24:.3g} h" if delay >= 1 / 24 else f"{delay * 1440:.3g} min"

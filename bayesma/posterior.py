@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesma.analysis import Published, published_from
 from bayesma.covariance import Blocks
 from bayesma.design import Design, design
 from bayesma.diagnostics import (
@@ -71,6 +72,13 @@ class Fit:
         """Seed, versions, sampler settings and the hash of the data."""
         record: dict[str, Any] = json.loads(self.tree.attrs["provenance"])
         return record
+
+    @property
+    def published(self) -> tuple[Published, ...]:
+        """What the source printed for this model, where its model file says so."""
+        # A fit saved before this was kept has none.
+        records = json.loads(self.tree.attrs.get("published", "[]"))
+        return tuple(published_from(record) for record in records)
 
     @property
     def notes(self) -> tuple[str, ...]:

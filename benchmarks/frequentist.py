@@ -1,7 +1,8 @@
 """Speed of the classical engine beside metafor and statsmodels, measured in one run.
 
 Run ``OMP_NUM_THREADS=1 BAYESMA_DATA=FOLDER python benchmarks/frequentist.py``; it takes some
-minutes, nearly all of them metafor's, and writes frequentist.md beside itself. A peer that is absent is left out, and the page says so:
+minutes, nearly all of them metafor's, and writes frequentist.md beside itself. A peer that is
+absent is left out, and the page says so:
 
 - metafor: R with the package metafor (Debian: r-cran-metafor), found as ``Rscript``. It is timed
   inside R, so that starting R does not count.

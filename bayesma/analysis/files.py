@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bayesma.analysis.noun import Analysis
+from bayesma.analysis.published import published_from
 from bayesma.catalogue import root
 from bayesma.errors import SpecError, did_you_mean
 from bayesma.spec import ModelSpec
@@ -130,9 +131,19 @@ def _analysis(record: Mapping[str, Any], path: Path, variant: str | None) -> Ana
         spec = ModelSpec.from_dict(record["spec"])
     except SpecError as error:
         raise SpecError(f"{path.name}, [spec]: {error}") from error
+    try:
+        published = tuple(published_from(entry) for entry in record.get("published", ()))
+    except SpecError as error:
+        raise SpecError(f"{path.name}, [[published]]: {error}") from error
     name = path.stem if variant is None else f"{path.stem}/{variant}"
-    rest = {key: value for key, value in record.items() if key != "spec"}
-    return Analysis(name=name, folder=path.parent, spec=spec, **{"title": path.stem, **rest})
+    rest = {key: value for key, value in record.items() if key not in {"spec", "published"}}
+    return Analysis(
+        name=name,
+        folder=path.parent,
+        spec=spec,
+        published=published,
+        **{"title": path.stem, **rest},
+    )
 
 
 # What each key of a model file must be; a table of a table says what its values are.
@@ -155,6 +166,7 @@ KINDS: dict[str, tuple[str, Any]] = {
     "recode": ("a table of tables of texts", (dict, (dict, str))),
     "units": ("a table of texts", (dict, str)),
     "fill": ("a table of numbers or texts", (dict, int | float | str)),
+    "published": ("a list of tables, [[published]]", (list, dict)),
 }
 SAMPLING = ("draws", "tune", "chains", "target_accept")
 
@@ -177,7 +189,10 @@ def _check_kinds(record: Mapping[str, Any], name: str) -> None:
 def _is_kind(value: Any, kind: Any) -> bool:
     if isinstance(kind, tuple):
         outer, inner = kind
-        return isinstance(value, outer) and all(_is_kind(v, inner) for v in value.values())
+        if not isinstance(value, outer):
+            return False
+        held = value.values() if isinstance(value, dict) else value
+        return all(_is_kind(v, inner) for v in held)
     return isinstance(value, kind)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayesma.analysis.published import Published
 from bayesma.catalogue import load_dataset
 from bayesma.cells import range_fault
 from bayesma.effects import Effects, effect_sizes
@@ -58,6 +59,8 @@ class Analysis:
         Sampling correlation within a column's clusters.
     sampling : mapping of str to number
         `draws`, `tune`, `chains` or `target_accept` where the model needs other than usual.
+    published : tuple of Published
+        What the source printed for this very model, for a cross-check.
     spec : ModelSpec
     """
 
@@ -81,6 +84,7 @@ class Analysis:
     rho: float = 0.0
     within: str = "experiment"
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
 
     def effects(self, folder: str | Path | None = None) -> Effects:
         """Return the effects that the file describes.

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesma.analysis import Analysis, load_analysis
+from bayesma.analysis import Analysis, Published, load_analysis
 from bayesma.bayes.sampler import Compiled, Settings, sample
 from bayesma.design import Design, design
 from bayesma.effects import Effects
@@ -84,7 +84,10 @@ def fit(
     if isinstance(effects, str | Path):
         effects = load_analysis(effects)
     usual: dict[str, Any] = {}
+    published: tuple[Published, ...] = ()
     if isinstance(effects, Analysis):
+        # What was printed for the file's model says nothing of another.
+        published = effects.published if spec in (None, effects.spec) else ()
         spec, usual = spec or effects.spec, dict(effects.sampling)
         effects = effects.effects(folder)
     if spec is None:
@@ -97,19 +100,29 @@ def fit(
         progress=progress,
         **usual,
     )
-    return fit_design(design(spec, effects), settings)
+    return fit_design(design(spec, effects), settings, published=published)
 
 
-def fit_design(plan: Design, settings: Settings, engine: Compiled | None = None) -> Fit:
+def fit_design(
+    plan: Design,
+    settings: Settings,
+    engine: Compiled | None = None,
+    published: Sequence[Published] = (),
+) -> Fit:
     """Return the fit of a design, on an engine already compiled where there is one."""
     draws = sample(engine or plan, settings)
-    found = Fit(_tree(plan, draws, settings), plan)
+    found = Fit(_tree(plan, draws, settings, published), plan)
     if not found.converged:
         warnings.warn("; ".join(found.problems), ConvergenceWarning, stacklevel=3)
     return found
 
 
-def _tree(plan: Design, draws: xr.DataTree, settings: Settings) -> xr.DataTree:
+def _tree(
+    plan: Design,
+    draws: xr.DataTree,
+    settings: Settings,
+    published: Sequence[Published] = (),
+) -> xr.DataTree:
     """Return the ArviZ groups of a marginal model."""
     rng = np.random.default_rng(settings.seed)
     posterior = draws["posterior"].dataset
@@ -136,6 +149,7 @@ def _tree(plan: Design, draws: xr.DataTree, settings: Settings) -> xr.DataTree:
         "spec": json.dumps(plan.spec.to_dict()),
         "effects": json.dumps(record),
         "provenance": json.dumps(_provenance(plan, settings)),
+        "published": json.dumps([result.to_dict() for result in published]),
     }
     return tree
 

@@ -1,0 +1,114 @@
+"""The command that holds a fit against its classical twin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayesma.cli.app import app
+from bayesma.cli.console import OUT
+from bayesma.cli.files import write_csv
+from bayesma.cli.notes import noted, print_notes
+from bayesma.cli.options import At, By, Ci, Csv, Delay, Folder, Json
+from bayesma.cli.parsing import parsed_delays, read_covariates
+from bayesma.cli.printing import print_cells, print_json
+from bayesma.errors import DataError
+from bayesma.files import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from bayesma.checks import CrossCheck
+    from bayesma.posterior import Fit
+
+__all__ = ["crosscheck"]
+
+
+@app.command()
+def crosscheck(
+    folder: Folder,
+    by: By = None,
+    delay: Delay = None,
+    at: At = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(help="CSV of printed results: quantity, estimate, where, ci_low, ci_high."),
+    ] = None,
+    ci: Ci = 0.95,
+    png: Annotated[
+        Path | None, typer.Option("--png", "--picture", help="Draw the comparison into FILE.")
+    ] = None,
+    csv: Csv = None,
+    as_json: Json = False,
+) -> None:
+    """Print Bayesian, frequentist and published answers side by side, and why they differ."""
+    from bayesma.checks import cross_check
+    from bayesma.posterior import load_fit
+
+    fit = load_fit(folder)
+    printed = None if published is None else _printed(published)
+    with noted() as notes:
+        check = cross_check(fit, printed, _points(fit, by, delay, at), ci)
+    notes = [*check.notes, *notes]
+    write_csv(csv, check.table)
+    if png is not None:
+        from bayesma.plots import plot_crosscheck
+
+        figure = plot_crosscheck(check)
+        write_whole(png, lambda path: figure.savefig(path, format="png", dpi=150))
+    if as_json:
+        table = check.table.copy()
+        table.attrs |= {"sentences": list(check.sentences)}
+        print_json(table, notes)
+        return
+    print_notes(notes)
+    _print(check)
+
+
+def _points(fit: Fit, by: Any, delay: str | None, at: Any) -> xr.Dataset | None:
+    """Return the grid asked for; None where nothing is asked."""
+    from bayesma.queries import grid
+
+    if not (by or delay or at):
+        return None
+    asked = read_covariates(fit.design, by, at)
+    delays = None if delay is None else parsed_delays(delay)
+    return grid(fit, delay=delays, **asked)
+
+
+def _printed(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error})") from error
+
+
+def _print(check: CrossCheck) -> None:
+    table = check.table
+    OUT.print(
+        f"{table.attrs['estimand']}; frequentist: {check.method}; "
+        f"{check.ci_prob * 100:g}% intervals, differences in posterior SD",
+        soft_wrap=True,
+    )
+    rows = []
+    for _, row in table.iterrows():
+        named = ", ".join(text for text in (row["quantity"], row["where"]) if text)
+        answers = [_answer(row, name) for name in ("bayesian", "frequentist", "published")]
+        difference = f"{row['difference']:+.2f}" if row["verdict"] != "no twin" else ""
+        rows.append((named, row["unit"], *answers, difference, row["verdict"]))
+    heads = ("quantity", "unit", "Bayesian", "frequentist", "published", "difference", "verdict")
+    print_cells(heads, rows)
+    for sentence in check.sentences:
+        OUT.print(sentence, soft_wrap=True)
+
+
+def _answer(row: Any, name: str) -> str:
+    """Return an estimate with its interval, as far as there is one."""
+    numbers = (row[name], row[f"{name}_ci_low"], row[f"{name}_ci_high"])
+    middle, low, high = ("" if value != value else f"{value:.3g}" for value in numbers)
+    return f"{middle} [{low}, {high}]".strip() if low and high else middle
