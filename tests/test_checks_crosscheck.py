@@ -11,7 +11,7 @@ from scipy import stats
 import bayesma as bm
 from bayesma import priors
 from bayesma.analysis import load_analysis
-from bayesma.checks import crosscheck
+from bayesma.checks.crosscheck import noun as crosscheck
 from bayesma.checks.crosscheck.averaging import averaged_over_tau
 from bayesma.checks.crosscheck.likelihood import criterion_of_design, standard_errors
 from bayesma.checks.crosscheck.pulls import pulls_of

@@ -321,7 +321,7 @@ def test_what_cannot_be_done_is_refused(table, options, message):
 
 def test_tables_that_cannot_be_pooled(tmp_path):
     GIVEN.head(1).to_csv(tmp_path / "one.csv", index=False)
-    assert "1 row" in refused("pool", tmp_path / "one.csv")
+    assert "one row: there is nothing to pool" in refused("pool", tmp_path / "one.csv")
     GIVEN.assign(v=[0.0, *[0.1] * 11]).to_csv(tmp_path / "zero.csv", index=False)
     assert "row 2, column 'v'" in refused("pool", tmp_path / "zero.csv")
     assert "cannot be read" in refused("pool", tmp_path / "nothing.csv")
