@@ -299,6 +299,11 @@ def test_what_the_likelihood_leaves_open_does_not_agree():
     assert len(unbounded)
     assert (unbounded["verdict"] == "differs").all()
     assert unbounded["reason"].str.startswith("not identified by the likelihood").all()
+    # What a row prints determines that row's mean all the same.
+    assert "row" not in set(unbounded["quantity"])
+    rows = table[table["quantity"] == "row"]
+    # The descent's end, in effects of about 1.
+    np.testing.assert_allclose(rows["frequentist"], rows["published"], atol=1e-5)
 
 
 # -- where there is no twin ------------------------------------------------------------------------

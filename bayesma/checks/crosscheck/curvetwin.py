@@ -25,10 +25,9 @@ def twin_of_curve(plan: Design, asked: Sequence[Quantity], ci_prob: float) -> Tw
     """Return the twin of any design that has a classical fit."""
     found = classical_fit(plan.effects, plan.spec, ci_prob=ci_prob)
     z = float(stats.norm.ppf((1 + ci_prob) / 2))
-    rows = [
-        {str(key): value for key, value in row.items()}
-        for row in found.quantities().to_dict("records")
-    ]
+    wanted = [q.parameter for q in asked if q.kind in ("decay", "spread")]
+    table = found.quantities(only=wanted).to_dict("records") if wanted else []
+    rows = [{str(key): value for key, value in row.items()} for row in table]
     answers: Answers = {}
     for quantity in asked:
         answer = _answer(found, quantity, rows, z)
@@ -72,7 +71,10 @@ def _row(found: ClassicalFit, i: int) -> Answer:
     at = {name: np.asarray(found.estimates[VARIABLES[name]]) for name in plan.spec.predictors}
     mean = effect_mean(at, plan.points, plan.spec.family, MATHS)
     weights = np.where(pooling.row == i, 1 / (pooling.floor + pooling.slope * mean**2), 0.0)
-    return _wald(found, plan.points, weights / weights.sum())
+    answer = _wald(found, plan.points, weights / weights.sum())
+    # The row determines its own mean even where single parameters are not determined; Wald's
+    # interval with the weights held does not know.
+    return Answer(answer.estimate) if answer.trouble else answer
 
 
 def _profiled(quantity: Quantity, row: Mapping[str, Any], z: float) -> Answer:

@@ -92,9 +92,12 @@ def judged(found: Findings) -> tuple[str, str]:
         )
     off = abs(found.difference) > ALIKE
     wide = not np.isnan(found.width) and not 1 / WIDTH <= found.width <= WIDTH
-    said = [f"{found.trouble}: the prior alone bounds it there"] if found.trouble else []
-    if not (off or wide or said):
+    if found.trouble:
+        # An estimate that the rows do not determine has no distance that would mean anything.
+        return "differs", f"{found.trouble}: the prior alone bounds it there"
+    if not (off or wide):
         return "agree", f"{found.difference:+.2f} posterior SD"
+    said = []
     if found.kept > UNINFORMED:
         said.append(f"not identified: the posterior SD is {found.kept:.0%} of the prior's")
     causes = _causes(found) if off and np.isfinite(found.difference) else []

@@ -111,7 +111,7 @@ class ClassicalFit:
         """
         return coefficient_table(self._optimum)
 
-    def quantities(self, loss: float = 0.7) -> pd.DataFrame:
+    def quantities(self, loss: float = 0.7, only: Sequence[str] = ()) -> pd.DataFrame:
         """Return what the fit is about, with profile-likelihood intervals.
 
         An open end is 0 or infinite (a share: 0 or 1), and `note` says so: the data do not
@@ -121,6 +121,8 @@ class ClassicalFit:
         ----------
         loss : float
             Share of the peak whose loss is timed.
+        only : sequence of str, optional
+            Quantities wanted; all by default. Profiles are slow where they have no end.
 
         Returns
         -------
@@ -137,7 +139,7 @@ class ClassicalFit:
         """
         if not 0 < loss < 1:
             raise QueryError(f"loss = {loss}: a share between 0 and 1")
-        return quantity_table(self._optimum, loss)
+        return quantity_table(self._optimum, loss, only)
 
     def half_lives(self) -> pd.DataFrame:
         """Return the half-lives in days by decay cell, with profile-likelihood intervals."""
