@@ -144,8 +144,6 @@ __all__ = [
     "cross_check",
     "recompute_contrast",
     "recompute_results",
-    # the cross-check
-    "recompute_results",
     # questions
     "auc",
     "compare_regimens",
@@ -164,7 +162,6 @@ __all__ = [
     "unknown_delays",
     "plot_crosscheck",
     "plot_decay",
-    "plot_forest",
     "plot_forest",
     # what can go wrong
     "BayesmaError",
@@ -185,12 +182,6 @@ if not TYPE_CHECKING:
         "analysis": ("Analysis", "Published", "load_analysis", "load_spec"),
         "bayes": ("build", "fit"),
         "catalogue": ("datasets", "load_dataset"),
-        "checks": (
-            "CrossCheck",
-            "cross_check",
-            "recompute_contrast",
-            "recompute_results",
-        ),
         "checks": (
             "CrossCheck",
             "cross_check",
@@ -242,9 +233,7 @@ if not TYPE_CHECKING:
         ),
         "plots": (
             "plot_crosscheck",
-            "plot_crosscheck",
             "plot_decay",
-            "plot_forest",
             "plot_forest",
         ),
         "posterior": ("Fit", "load_fit"),
