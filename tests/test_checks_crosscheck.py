@@ -260,7 +260,7 @@ def found(**values):
         (
             {"difference": -0.5, "pull": -0.3, "averaging": 0.8, "kind": "spread", "few": False},
             "differs",
-            "skew: the mean of a skewed density is +0.80 SD from its highest point, REML's",
+            "skew: the mean of a skewed density is +0.80 SD from its highest point",
         ),
         ({"difference": 0.5, "pull": -0.05}, "differs", "no cause that these checks know"),
         (

@@ -123,7 +123,7 @@ def _averaging(found: Findings) -> str:
     few = f"small k ({found.groups}), " if found.few else ""
     size = f"{found.averaging:+.2f} SD"
     if found.kind == "spread":
-        return f"{few}skew: the mean of a skewed density is {size} from its highest point, REML's"
+        return f"{few}skew: the mean of a skewed density is {size} from its highest point"
     if found.fades:
         return f"{few}averaging over curves, not the one best curve, moves it by {size}"
     return f"{few}averaging over tau, not the one tau of REML, moves it by {size}"
