@@ -26,8 +26,9 @@ from bayesma.errors import BayesmaError
 HERE = Path(__file__).parent
 # Below these sizes a number is rounding around 0, such as a tau2 that metafor leaves at 1e-12.
 SMALL, SMALL_P = 1e-3, 1e-12
-# A tau2 further from metafor's than its own stopping rule allows is another maximum, or a fault.
-APART = 1e-6
+# A tau2 further from metafor's than its own stopping rules allow (1e-5 for several variances) is
+# another maximum, or a fault.
+APART = 1e-4
 PREDICTORS = {"sei": "se", "vi": "v", "ninv": "1/n", "sqrtninv": "1/sqrt(n)"}
 
 
@@ -242,12 +243,13 @@ def _another_maximum(found: Mapping[str, Any], numbers: Mapping[str, Any]) -> st
     if "log_likelihood" not in numbers:
         return ""
     key = "tau2" if "tau2" in numbers else "sigma2"
-    apart = np.abs(np.array(found[key], dtype=float) - np.ravel(numbers[key])).max()
+    ours_there = np.ravel(np.array(found[key], dtype=float))
+    apart = np.abs(ours_there - np.ravel(numbers[key])).max()
     if apart <= APART * max(1.0, float(np.max(numbers[key]))):
         return ""
     gain = found["log_likelihood"] - numbers["log_likelihood"][0]
     return (
-        f"{key} {found[key]} here and {numbers[key]} in metafor; log likelihood here higher by "
+        f"{key} {ours_there.tolist()} here and {numbers[key]} in metafor; log likelihood here higher by "
         f"{gain:.2g}"
     )
 
