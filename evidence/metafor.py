@@ -249,8 +249,8 @@ def _another_maximum(found: Mapping[str, Any], numbers: Mapping[str, Any]) -> st
         return ""
     gain = found["log_likelihood"] - numbers["log_likelihood"][0]
     return (
-        f"{key} {ours_there.tolist()} here and {numbers[key]} in metafor; log likelihood here higher by "
-        f"{gain:.2g}"
+        f"{key} {ours_there.tolist()} here and {numbers[key]} in metafor; log likelihood here "
+        f"higher by {gain:.2g}"
     )
 
 
