@@ -139,3 +139,16 @@ def test_rows_that_covary_through_others_are_one_block():
 def test_a_matrix_that_is_no_covariance_is_refused_by_row(matrix, message):
     with pytest.raises(SpecError, match=message):
         blocks_of(matrix, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("v", "message"),
+    [
+        ([1.0, -1.0, np.nan], r"v is not above 0 in rows 2, 3; correct it"),
+        (["a", 1.0, 1.0], "v must be numbers"),
+        ([[1.0, 1.0, 1.0]], r"one column of numbers, not of shape \(1, 3\)"),
+    ],
+)
+def test_variances_that_are_none_are_refused(v, message):
+    with pytest.raises(SpecError, match=message):
+        compound_symmetry(v, ["a", "a", "b"], 0.5)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from helpers import oracle
 
+from bayesma.covariance import compound_symmetry
 from bayesma.effects import effect_sizes
 from bayesma.errors import DataError, SpecError
 from bayesma.frequentist.linear.pooled import pool
@@ -501,6 +502,9 @@ def spoilt(entry, value):
         ({"V": np.eye(5), "v": None}, r"V has shape \(5, 5\) for 6 rows"),
         ({"V": V6, "v": None}, "give the variances alone as v="),
         ({"V": np.eye(6)}, "v and V are both given"),
+        ({"v": None}, "y needs its sampling variances, v=, or their covariance, V="),
+        ({"V": compound_symmetry([1.0, 1.0], ["a", "b"], 0), "v": None}, "V has 2 rows and y 6"),
+        ({"V": np.eye(6) + 0j, "v": None}, "of one part, not complex"),
         ({"V": spoilt((0, 1), 0.05), "v": None}, "V is not symmetric in rows 1, 2"),
         ({"V": spoilt((2, 2), np.nan), "v": None}, "V is not a number in row 3"),
         ({"V": spoilt((2, 2), 0.0), "v": None}, "diagonal of V is not above 0 in row 3"),
@@ -565,6 +569,23 @@ def test_a_given_v_takes_the_place_of_the_effects_own():
     found = multilevel(effects, V=2 * np.diag(V6[:5]), random="study")
     assert found.notes[0] == "the sampling covariance V given stands in for that of the effects"
     np.testing.assert_array_equal(found.rows.v, 2 * V6[:5])
+
+
+def test_v_may_be_what_compound_symmetry_gives():
+    V = compound_symmetry(V6, FRAME["study"], 0.5)
+    blocks = multilevel(Y, V=V, data=FRAME, random="study/unit")
+    full = multilevel(Y, V=V.dense(), data=FRAME, random="study/unit")
+    # The same numbers in the same order.
+    np.testing.assert_array_equal(blocks.beta, full.beta)
+    np.testing.assert_array_equal(blocks.variances, full.variances)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_variances_that_cannot_be_weighed_together_are_refused(full):
+    v = np.array([1e-17, *V6[1:]])
+    given = {"V": np.diag(v)} if full else {"v": v}
+    with pytest.raises(DataError, match="row 1: v = 1e-17, and row 2: v = 0.1: variances more"):
+        multilevel(Y, **given, data=FRAME, random="study")
 
 
 def test_given_variances_have_no_interval():

@@ -12,9 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from bayesma.effects import Effects
 from bayesma.errors import DataError, SpecError
 
-__all__ = ["Rows", "rows_of"]
+__all__ = ["Rows", "check_spread", "rows_of"]
 
 Floats = NDArray[np.float64]
+
+# Fourth powers of what is within these, and their products, are numbers.
+LARGEST = 1e50
+# Weights of 16 digits: beyond this ratio the light rows vanish beside the heavy ones.
+WIDEST = 1e15
 
 
 @dataclass(frozen=True)
@@ -84,14 +89,18 @@ def rows_of(
     Raises
     ------
     DataError
-        With every row whose y or v is missing, infinite, or whose v is not positive.
+        With every row whose y or v is missing, infinite or beyond squaring, or whose v is not
+        positive; or if variances are more than 1e15 times apart.
     SpecError
-        If lengths differ, v is missing or given twice, or the effects correlate.
+        If lengths differ, v is missing or given twice, data is no table, or the effects
+        correlate.
     """
     if isinstance(effects, Effects):
         return _of_effects(effects, v, data)
     if v is None:
-        raise SpecError("y needs its sampling variances: pool(y, v)")
+        raise SpecError("y needs its sampling variances; give them as v=")
+    if data is not None:
+        _check_frame(data)
     y, variances = _vector(effects, "y"), _vector(v, "v")
     if len(y) != len(variances):
         raise SpecError(f"y has {len(y)} rows and v {len(variances)}; each effect needs its own v")
@@ -133,7 +142,20 @@ def _dependence(studies: tuple[str, ...] | None) -> tuple[str, ...]:
     )
 
 
+def _check_frame(data: object) -> None:
+    """Refuse covariates that are no table, or in which a name stands for two columns."""
+    if not isinstance(data, pd.DataFrame):
+        raise SpecError(f"data must be a pandas.DataFrame, not {type(data).__name__}")
+    twice = list(dict.fromkeys(map(str, data.columns[data.columns.duplicated()])))
+    if twice:
+        raise SpecError(f"data has two columns of one name: {', '.join(twice)}; rename one")
+
+
 def _vector(values: ArrayLike, name: str) -> Floats:
+    if np.iscomplexobj(values):
+        raise SpecError(f"{name} must be numbers of one part, not complex")
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.astype(float).filled(np.nan)
     try:
         found = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
@@ -162,12 +184,34 @@ def _check(y: Floats, v: Floats, labels: Sequence[str]) -> None:
     ]
     if faults:
         raise DataError("\n".join(faults))
+    check_spread(v, labels)
+
+
+def check_spread(v: Floats, labels: Sequence[str]) -> None:
+    """Refuse sampling variances that no arithmetic of 16 digits can weigh together.
+
+    Raises
+    ------
+    DataError
+        Naming the smallest and the largest.
+    """
+    least, most = int(np.argmin(v)), int(np.argmax(v))
+    if v[most] > WIDEST * v[least]:
+        raise DataError(
+            f"row {labels[least]}: v = {v[least]:g}, and row {labels[most]}: v = {v[most]:g}: "
+            f"variances more than {WIDEST:g} times apart cannot be weighed together; check their "
+            "units, or leave one out"
+        )
 
 
 def _problems(y: float, v: float) -> list[str]:
     found = []
     if not np.isfinite(y):
         found.append(f"y = {y}: an effect must be a number; leave the row out")
+    elif abs(y) > LARGEST:
+        found.append(f"y = {y:g}: too large to be squared; choose another unit")
     if not (np.isfinite(v) and v > 0):
         found.append(f"v = {v}: a sampling variance is above 0; correct it or leave the row out")
+    elif not 1 / LARGEST <= v <= LARGEST:
+        found.append(f"v = {v:g}: too far from 1 to be squared; choose another unit")
     return found

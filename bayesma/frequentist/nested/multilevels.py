@@ -40,10 +40,6 @@ METHODS = ("REML", "ML")
 DFS = {"z": "z", "t": "t", "residual": "t", "containment": "containment", "contain": "containment"}
 
 
-METHODS = ("REML", "ML")
-DFS = {"z": "z", "t": "t", "residual": "t", "containment": "containment", "contain": "containment"}
-
-
 @dataclass(frozen=True)
 class Multilevel:
     """A fitted multilevel meta-analysis.
@@ -187,7 +183,7 @@ def multilevel(
     *,
     random: str = "study/experiment",
     v: ArrayLike | None = None,
-    V: ArrayLike | None = None,
+    V: Blocks | ArrayLike | None = None,
     data: pd.DataFrame | None = None,
     method: str = "REML",
     df: str = "containment",
@@ -212,8 +208,8 @@ def multilevel(
         Labels are read within the level above; a row without one is a group of its own.
     v : array_like, shape (k,), optional
         Sampling variances of a bare y.
-    V : array_like, shape (k, k), optional
-        Sampling covariance. It takes the place of the variances that effects hold.
+    V : Blocks or array_like, shape (k, k), optional
+        Sampling covariance, such as `compound_symmetry` gives. It takes the place of the variances that effects hold.
     data : pandas.DataFrame, optional
         Columns of a bare y.
     method : {"REML", "ML"}
