@@ -584,8 +584,13 @@ def test_v_may_be_what_compound_symmetry_gives():
 def test_variances_that_cannot_be_weighed_together_are_refused(full):
     v = np.array([1e-17, *V6[1:]])
     given = {"V": np.diag(v)} if full else {"v": v}
-    with pytest.raises(DataError, match="row 1: v = 1e-17, and row 2: v = 0.1: variances more"):
+    with pytest.raises(DataError, match=r"row 1: v = 1e-17, and row 2: v = 0\.1: "):
         multilevel(Y, **given, data=FRAME, random="study")
+
+
+def test_intervals_of_variances_are_of_multilevel_fits():
+    with pytest.raises(SpecError, match=r"of bm\.multilevel, not of Pooled"):
+        sigma2_ci(pool(Y, V6))
 
 
 def test_given_variances_have_no_interval():

@@ -66,12 +66,12 @@ class Weighted:
         light = np.delete(np.arange(len(self.w)), rows) if len(rows) else slice(None)
         basis, one, two = self.basis[light], left[light], right[light]
         inner = (basis.T * one) @ basis, (basis.T * two) @ basis
-        total = (one * two * (1 - 2 * self.hat[light])).sum() + (inner[0] * inner[1]).sum()
+        total = float((one * two * (1 - 2 * self.hat[light])).sum() + (inner[0] * inner[1]).sum())
         if len(rows):
             across = columns[light] ** 2
-            total += (one @ across) @ right[rows] + (two @ across) @ left[rows]
-            total += left[rows] @ (columns.T @ columns) ** 2 @ right[rows]
-        return float(total)
+            total += float((one @ across) @ right[rows] + (two @ across) @ left[rows])
+            total += float(left[rows] @ (columns.T @ columns) ** 2 @ right[rows])
+        return total
 
     @cached_property
     def _heavy(self) -> tuple[NDArray[np.int64], Floats]:

@@ -209,7 +209,8 @@ def multilevel(
     v : array_like, shape (k,), optional
         Sampling variances of a bare y.
     V : Blocks or array_like, shape (k, k), optional
-        Sampling covariance, such as `compound_symmetry` gives. It takes the place of the variances that effects hold.
+        Sampling covariance, such as `compound_symmetry` gives. It takes the place of the
+        variances that effects hold.
     data : pandas.DataFrame, optional
         Columns of a bare y.
     method : {"REML", "ML"}
