@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -160,7 +161,7 @@ def compound_symmetry(
     SpecError
         If rho lies outside [0, 1), a variance is not above 0, or a row has no cluster.
     """
-    if not 0 <= rho < 1:
+    if not isinstance(rho, Real) or not 0 <= rho < 1:
         raise SpecError(f"rho = {rho}: a sampling correlation lies in [0, 1)")
     try:
         variances = np.asarray(v, dtype=float)

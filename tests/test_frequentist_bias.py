@@ -333,6 +333,7 @@ def test_pet_peese_finds_what_a_clean_funnel_hides():
     ("change", "message"),
     [
         ({"alpha": 0}, "alpha = 0: a significance level"),
+        ({"alpha": "a"}, "alpha = a: a significance level"),
         ({"v": [0.1] * 5}, "every row has the same se"),
         ({"effects": Y[:2], "v": V[:2]}, "2 rows: a line"),
         ({"effects": [1.0] * 5}, "lie exactly on a line"),

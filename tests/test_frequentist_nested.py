@@ -329,6 +329,21 @@ def test_no_variances_nearby_are_likelier(crossing):
         assert -2 * fit.log_likelihood <= best + 1e-9
 
 
+@pytest.mark.parametrize("tiny", [1e-8, 1e-12])
+def test_the_likelihood_keeps_its_digits_beside_a_huge_study(tiny):
+    y, v = Y, np.array([tiny, *V6[1:]])
+    x = FRAME["z"].to_numpy()
+    found = multilevel(y, "~ z", v=v, data=FRAME, random="study", sigma2=[0.0], method="ML")
+    # Without variances between groups the heavy row lies on the line: one slope through it.
+    left, slopes = y[1:] - y[0], x[1:] - x[0]
+    slope = (left @ slopes) / (slopes @ slopes)
+    q = ((left - slope * slopes) ** 2).sum() / 0.1
+    expected = -0.5 * (6 * np.log(2 * np.pi) + np.log(v).sum() + q)
+    # The line misses the heavy row by some v[0] / 0.1 of its residual.
+    assert found.beta[1] == pytest.approx(slope, rel=10 * tiny / 0.1)
+    assert found.log_likelihood == pytest.approx(expected, rel=10 * tiny / 0.1)
+
+
 def test_one_row_per_group_is_pooling():
     """With one row per study the model is a random-effects meta-analysis."""
     rng = np.random.default_rng(8)
@@ -499,6 +514,8 @@ def spoilt(entry, value):
         ({"ci_prob": 1.0}, "ci_prob"),
         ({"sigma2": [1.0, 1.0]}, "sigma2 has 2 values for 1 levels"),
         ({"sigma2": [-1.0]}, "a variance is a number, 0 or above"),
+        ({"sigma2": ["a"]}, "a variance is a number, 0 or above"),
+        ({"sigma2": -1.0}, "a variance is a number, 0 or above"),
         ({"V": np.eye(5), "v": None}, r"V has shape \(5, 5\) for 6 rows"),
         ({"V": V6, "v": None}, "give the variances alone as v="),
         ({"V": np.eye(6)}, "v and V are both given"),
@@ -630,5 +647,7 @@ def test_sensitivity_over_rho_is_a_fit_at_each():
         assert row["sigma2[study]"] == pytest.approx(fit.variances[0], rel=1e-9, abs=1e-12)
     with pytest.raises(SpecError, match=r"rho = 1.5: a sampling correlation lies in \[0, 1\)"):
         rho_sensitivity(effect_sizes(frame), (0.5, 1.5))
+    with pytest.raises(SpecError, match=r"rhos = 0\.5: give a sequence"):
+        rho_sensitivity(effect_sizes(frame), 0.5)
     with pytest.raises(SpecError, match="rhos is empty"):
         rho_sensitivity(effect_sizes(frame), ())

@@ -272,11 +272,13 @@ def _variances(
 ) -> tuple[Floats, Bools, tuple[str, ...]]:
     """Return the variances of the levels, which were estimated, and what is to be said of them."""
     n = len(levels.names)
-    fixed = [None] * n if given is None else list(given)
+    fixed = [None] * n if given is None else np.atleast_1d(np.asarray(given, dtype=object)).tolist()
     if len(fixed) != n:
         raise SpecError(f"sigma2 has {len(fixed)} values for {n} levels: {', '.join(levels.names)}")
     for value in fixed:
-        if value is not None and not 0 <= value < np.inf:
+        if value is not None and not (
+            isinstance(value, int | float | np.integer) and 0 <= value < np.inf
+        ):
             raise SpecError(f"sigma2 = {value}: a variance is a number, 0 or above")
     free = np.array([value is None for value in fixed])
     held = np.array([0.0 if value is None else float(value) for value in fixed])
