@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from bayesma.errors import SpecError
 
-__all__ = ["Blocks", "Whitening", "blocks_of", "compound_symmetry"]
+__all__ = ["Blocks", "Whitening", "blocks_of", "check_definite", "compound_symmetry"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -158,11 +159,22 @@ def compound_symmetry(
     Raises
     ------
     SpecError
-        If rho lies outside [0, 1), or a row has no cluster.
+        If rho lies outside [0, 1), a variance is not above 0, or a row has no cluster.
     """
-    if not 0 <= rho < 1:
+    if not isinstance(rho, Real) or not 0 <= rho < 1:
         raise SpecError(f"rho = {rho}: a sampling correlation lies in [0, 1)")
-    variances = np.asarray(v, dtype=float)
+    try:
+        variances = np.asarray(v, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"v must be numbers ({error})") from error
+    if variances.ndim != 1:
+        raise SpecError(f"v must be one column of numbers, not of shape {variances.shape}")
+    if not (np.isfinite(variances) & (variances > 0)).all():
+        bad = np.flatnonzero(~(np.isfinite(variances) & (variances > 0)))
+        names = [str(i) for i in range(1, len(variances) + 1)]
+        raise SpecError(
+            f"v is not above 0 in {_named(bad, names)}; correct it or leave the row out"
+        )
     labels = np.asarray(cluster, dtype=object)
     if labels.shape != variances.shape or pd.isna(labels).any():
         raise SpecError("every row needs a cluster; give one of its own to a row that has none")

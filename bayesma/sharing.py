@@ -24,6 +24,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -196,7 +197,7 @@ def shared_covariance(
         If a column is unknown, rho is no correlation, no row has arms, or a set of
         rows has no positive definite covariance.
     """
-    if not 0 <= rho < 1:
+    if not isinstance(rho, Real) or not 0 <= rho < 1:
         raise SpecError(f"rho = {rho}: a sampling correlation lies in [0, 1)")
     if not set(ARMS) <= set(frame):
         raise SpecError("what effects share is computed from arms, and this table has none")

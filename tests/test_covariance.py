@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from helpers import oracle
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bayesma.covariance import Blocks, blocks_of, compound_symmetry
@@ -75,7 +75,7 @@ def test_rho_zero_leaves_no_blocks():
     assert compound_symmetry([1, 2], ["a", "a"], 0).blocks == ()
 
 
-@pytest.mark.parametrize("rho", [-0.1, 1, 1.5, float("nan")])
+@pytest.mark.parametrize("rho", [-0.1, 1, 1.5, float("nan"), "a"])
 def test_rho_must_be_a_correlation_below_one(rho):
     with pytest.raises(SpecError, match=r"a sampling correlation lies in \[0, 1\)"):
         compound_symmetry([1, 1], ["a", "a"], rho)
@@ -116,7 +116,10 @@ def test_a_full_matrix_is_taken_apart_into_its_blocks(case, random):
     np.testing.assert_array_equal(found.dense(), full)
     # As many blocks as clusters of two rows or more that correlate.
     _, counts = np.unique(np.array(case[1], dtype=str), return_counts=True)
-    assert len(found.blocks) == (sum(counts > 1) if case[2] > 0 else 0)
+    # Below the smallest normal number a correlation times two deviations may round to 0.
+    some = case[2] > np.finfo(float).tiny * 1e10
+    assume(some or case[2] == 0)
+    assert len(found.blocks) == (sum(counts > 1) if some else 0)
 
 
 def test_rows_that_covary_through_others_are_one_block():
@@ -139,3 +142,16 @@ def test_rows_that_covary_through_others_are_one_block():
 def test_a_matrix_that_is_no_covariance_is_refused_by_row(matrix, message):
     with pytest.raises(SpecError, match=message):
         blocks_of(matrix, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("v", "message"),
+    [
+        ([1.0, -1.0, np.nan], r"v is not above 0 in rows 2, 3; correct it"),
+        (["a", 1.0, 1.0], "v must be numbers"),
+        ([[1.0, 1.0, 1.0]], r"one column of numbers, not of shape \(1, 3\)"),
+    ],
+)
+def test_variances_that_are_none_are_refused(v, message):
+    with pytest.raises(SpecError, match=message):
+        compound_symmetry(v, ["a", "a", "b"], 0.5)

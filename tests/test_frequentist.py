@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bayesma.errors import DataError, SpecError
 from bayesma.frequentist import meta_regression, pool
 from bayesma.frequentist.linear.heterogeneity import METHODS, log_likelihood, tau2_of
 from bayesma.frequentist.linear.inference import KINDS
+from bayesma.frequentist.linear.leastsquares import weighted
 from bayesma.frequentist.linear.regression import MetaRegression, linear_model
 from bayesma.frequentist.linear.rows import rows_of
 
@@ -269,6 +271,63 @@ def test_one_huge_study_outweighs_all_in_a_common_effect_alone():
     assert found.tau2 > 0.1
 
 
+@pytest.mark.parametrize("tiny", [1e-6, 1e-10, 1e-14])
+@pytest.mark.parametrize("huge_studies", [1, 2])
+def test_traces_keep_their_digits_beside_huge_studies(tiny, huge_studies):
+    v = np.array([tiny, 1.5 * tiny if huge_studies == 2 else 0.2, 0.1, 0.15, 0.3, 0.2])
+    # The projection of a mean, P = W - w w' / sum w, in exact fractions.
+    w = [Fraction(one) for one in 1 / v]
+    P = [[(a if i == j else 0) - a * b / sum(w) for j, b in enumerate(w)] for i, a in enumerate(w)]
+    trace = sum(P[i][i] for i in range(6))
+    trace2 = sum(P[i][j] ** 2 for i in range(6) for j in range(6))
+    fit = weighted(np.arange(6.0), 1 / v, np.ones((6, 1)))
+    # Sums of positive terms, each known to a few units of the last digit.
+    assert fit.trace() == pytest.approx(float(trace), rel=1e-14)
+    assert fit.trace2() == pytest.approx(float(trace2), rel=1e-14)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_huge_study_leaves_every_number_a_number(method):
+    y, v = [0.1, 0.5, 0.9, -0.3, 0.2, 1.4], [1e-10, 0.1, 0.2, 0.15, 0.3, 0.2]
+    found = pool(y, v, method=method, ci="z")
+    numbers = [found.estimate, found.se, *found.ci, found.tau2, found.i2, found.h2, found.q]
+    assert np.isfinite(numbers).all()
+    assert found.tau2_se is None or found.tau2_se > 0
+
+
+def test_variances_that_cannot_be_weighed_together_are_refused():
+    with pytest.raises(DataError, match=r"row 1: v = 1e-18, and row 3: v = 0.2: .* their units"):
+        pool(Y[:3], [1e-18, 0.1, 0.2])
+    # Twelve orders of magnitude are weighed.
+    assert pool(Y[:3], [1e-12, 0.1, 1.0], ci="z").tau2 > 0
+
+
+def test_numbers_too_large_to_be_squared_are_refused_row_by_row():
+    with pytest.raises(DataError) as told:
+        pool([0.1, 1e160, 0.3], [0.1, 0.1, 1e-300])
+    assert str(told.value).splitlines() == [
+        "row 2: y = 1e+160: too large to be squared; choose another unit",
+        "row 3: v = 1e-300: too far from 1 to be squared; choose another unit",
+    ]
+
+
+def test_a_masked_effect_is_missing():
+    with pytest.raises(DataError, match="row 2: y = nan"):
+        pool(np.ma.masked_array(Y, mask=[0, 1, 0, 0, 0]), V)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"dose": [1.0] * 5}, r"data must be a pandas.DataFrame, not dict"),
+        (pd.DataFrame(np.ones((5, 2)), columns=["dose", "dose"]), "two columns of one name: dose"),
+    ],
+)
+def test_data_that_is_no_table_is_refused(data, message):
+    with pytest.raises(SpecError, match=message):
+        meta_regression(Y, "~ dose", v=V, data=data)
+
+
 def test_two_rows_are_pooled():
     found = pool([0.2, 1.4], [0.1, 0.1])
     # Two equal variances: the mean, its t interval with one degree of freedom.
@@ -325,10 +384,15 @@ def test_every_row_that_cannot_be_used_is_told_at_once():
         ({"v": V[:4]}, "y has 5 rows and v 4"),
         ({"v": V[:, None]}, r"v must be one column of numbers, not of shape \(5, 1\)"),
         ({"v": ["a"] * 5}, "v must be numbers"),
+        ({"v": V + 0j}, "v must be numbers of one part, not complex"),
         ({"v": V, "method": "REMl"}, "did you mean 'REML'"),
         ({"v": V, "ci": "knapp"}, "ci = 'knapp' is unknown"),
         ({"v": V, "ci_prob": 95}, "ci_prob = 95: the probability of an interval"),
         ({"v": V, "tau2_ci": "wald"}, "tau2_ci = 'wald' is unknown"),
+        ({"v": V, "method": "common", "ci": "z", "tau2_ci": "wald"}, "tau2_ci = 'wald' is unknown"),
+        ({"v": V, "method": ["DL"]}, r"method = '\['DL'\]' is unknown"),
+        ({"v": V, "ci_prob": "0.9"}, r"ci_prob = 0\.9: the probability of an interval"),
+        ({"v": "~ dose"}, "v = '~ dose' is text; a formula is given as formula="),
         ({"v": V, "method": "DL", "tau2_ci": "profile-likelihood"}, "needs method 'ML' or 'REML'"),
         ({"v": V, "method": "common"}, "Knapp-Hartung variance is for random effects"),
         ({"v": V, "prediction": "z"}, "prediction = 'z' is unknown"),

@@ -220,6 +220,7 @@ def test_egger_says_that_few_rows_tell_little():
         ({"method": "XX"}, "method = 'XX' is unknown"),
         ({"predictor": "n"}, "predictor = 'n' needs the size of each study: give n="),
         ({"predictor": "n", "n": N[:4]}, r"n has shape \(4,\) and y 5 rows"),
+        ({"predictor": "n", "n": ["a"] * 5}, "n must be numbers"),
         ({"predictor": "n", "n": [8] * 5}, r"every row has the same n \(8\)"),
         ({"v": [0.1] * 5}, r"every row has the same se \(0.316228\)"),
         ({"v": [0.1] * 5, "model": "lm"}, "cannot be seen; choose another predictor"),
@@ -332,6 +333,7 @@ def test_pet_peese_finds_what_a_clean_funnel_hides():
     ("change", "message"),
     [
         ({"alpha": 0}, "alpha = 0: a significance level"),
+        ({"alpha": "a"}, "alpha = a: a significance level"),
         ({"v": [0.1] * 5}, "every row has the same se"),
         ({"effects": Y[:2], "v": V[:2]}, "2 rows: a line"),
         ({"effects": [1.0] * 5}, "lie exactly on a line"),
@@ -712,6 +714,7 @@ def test_few_p_values_are_told():
         ({"steps": (0.5, 0.1)}, "each larger than the one before"),
         ({"steps": (0.0,)}, r"p-values in \(0, 1\)"),
         ({"steps": ()}, r"p-values in \(0, 1\)"),
+        ({"steps": "a"}, "steps must be numbers"),
         ({"steps": (0.025, 1.5)}, r"p-values in \(0, 1\)"),
         ({"alternative": "up"}, "alternative = 'up' is unknown"),
         ({"alternative": "less"}, r"no p-value in \(0, 0.025\]"),
@@ -720,6 +723,10 @@ def test_few_p_values_are_told():
         ({"effects": Y[:1], "v": V[:1]}, "1 rows? cannot carry"),
         ({"effects": [1.0] * 5}, r"no p-value in \(0.025, 1\]"),
         ({"formula": "~ dose"}, "no column 'dose'"),
+        (
+            {"formula": "~ a + b", "data": pd.DataFrame({"a": range(5), "b": range(5)})},
+            "collinear: b follows from the other terms",
+        ),
         ({"ci_prob": 2}, "ci_prob = 2"),
     ],
 )

@@ -117,6 +117,18 @@ def test_studies_are_left_out_whole():
     assert found.loc[0, "estimate"] == rest.estimate
 
 
+def test_a_row_without_a_study_is_a_study_of_its_own():
+    frame = pd.DataFrame({"study": ["b", None, "b", None, "c"]})
+    found = leave_one_out(Y, V, by="study", data=frame)
+    assert list(found["left_out"]) == ["b", "row 2", "row 4", "c"]
+    assert list(found["k"]) == [3, 4, 4, 4]
+
+
+def test_a_row_without_an_id_is_called_by_its_number():
+    frame = pd.DataFrame({"row_id": ["x", None, "y", "z", np.nan]})
+    assert list(leave_one_out(Y, V, data=frame)["left_out"]) == ["x", "2", "y", "z", "5"]
+
+
 def test_effects_bring_their_studies():
     effects = effect_sizes(arms(6, mean_treated=[5.0, 7.0, 4.0, 9.0, 3.0, 6.0]))
     by_row, by_study = (leave_one_out(effects, by=by) for by in ("row", "study"))
@@ -369,9 +381,22 @@ def test_rows_are_sorted_by_text_too():
     assert list(found["added"]) == ["2", "1", "3", "5", "4"]
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_rows_are_sorted_as_categories_are_ordered(named):
+    sizes = pd.Categorical(
+        ["large", "small", "middle", "small", "large"], ["small", "middle", "large"], ordered=True
+    )
+    given = {"order": "size", "data": pd.DataFrame({"size": sizes})} if named else {"order": sizes}
+    found = cumulative(Y, V, **given)
+    assert list(found["added"]) == ["2", "4", "3", "1", "5"]
+    assert list(found["order"]) == ["small", "small", "middle", "large", "large"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"order": ["a", 1, 2, 3, 4]}, "order mixes values that have no order among them"),
+        ({"order": np.ones((5, 2))}, "one value for each row"),
         ({"order": "year"}, "order: no column 'year'"),
         ({"order": [1, 2, 3]}, "order has 3 values and y 5 rows"),
         ({"effects": [0.2, 0.2, 0.2, 0.1, 0.3]}, "up to row 2: the effects agree exactly"),

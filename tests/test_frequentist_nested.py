@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from helpers import oracle
 
+from bayesma.covariance import compound_symmetry
 from bayesma.effects import effect_sizes
 from bayesma.errors import DataError, SpecError
 from bayesma.frequentist.linear.pooled import pool
@@ -328,6 +329,21 @@ def test_no_variances_nearby_are_likelier(crossing):
         assert -2 * fit.log_likelihood <= best + 1e-9
 
 
+@pytest.mark.parametrize("tiny", [1e-8, 1e-12])
+def test_the_likelihood_keeps_its_digits_beside_a_huge_study(tiny):
+    y, v = Y, np.array([tiny, *V6[1:]])
+    x = FRAME["z"].to_numpy()
+    found = multilevel(y, "~ z", v=v, data=FRAME, random="study", sigma2=[0.0], method="ML")
+    # Without variances between groups the heavy row lies on the line: one slope through it.
+    left, slopes = y[1:] - y[0], x[1:] - x[0]
+    slope = (left @ slopes) / (slopes @ slopes)
+    q = ((left - slope * slopes) ** 2).sum() / 0.1
+    expected = -0.5 * (6 * np.log(2 * np.pi) + np.log(v).sum() + q)
+    # The line misses the heavy row by some v[0] / 0.1 of its residual.
+    assert found.beta[1] == pytest.approx(slope, rel=10 * tiny / 0.1)
+    assert found.log_likelihood == pytest.approx(expected, rel=10 * tiny / 0.1)
+
+
 def test_one_row_per_group_is_pooling():
     """With one row per study the model is a random-effects meta-analysis."""
     rng = np.random.default_rng(8)
@@ -498,9 +514,14 @@ def spoilt(entry, value):
         ({"ci_prob": 1.0}, "ci_prob"),
         ({"sigma2": [1.0, 1.0]}, "sigma2 has 2 values for 1 levels"),
         ({"sigma2": [-1.0]}, "a variance is a number, 0 or above"),
+        ({"sigma2": ["a"]}, "a variance is a number, 0 or above"),
+        ({"sigma2": -1.0}, "a variance is a number, 0 or above"),
         ({"V": np.eye(5), "v": None}, r"V has shape \(5, 5\) for 6 rows"),
         ({"V": V6, "v": None}, "give the variances alone as v="),
         ({"V": np.eye(6)}, "v and V are both given"),
+        ({"v": None}, "y needs its sampling variances, v=, or their covariance, V="),
+        ({"V": compound_symmetry([1.0, 1.0], ["a", "b"], 0), "v": None}, "V has 2 rows and y 6"),
+        ({"V": np.eye(6) + 0j, "v": None}, "of one part, not complex"),
         ({"V": spoilt((0, 1), 0.05), "v": None}, "V is not symmetric in rows 1, 2"),
         ({"V": spoilt((2, 2), np.nan), "v": None}, "V is not a number in row 3"),
         ({"V": spoilt((2, 2), 0.0), "v": None}, "diagonal of V is not above 0 in row 3"),
@@ -567,6 +588,28 @@ def test_a_given_v_takes_the_place_of_the_effects_own():
     np.testing.assert_array_equal(found.rows.v, 2 * V6[:5])
 
 
+def test_v_may_be_what_compound_symmetry_gives():
+    V = compound_symmetry(V6, FRAME["study"], 0.5)
+    blocks = multilevel(Y, V=V, data=FRAME, random="study/unit")
+    full = multilevel(Y, V=V.dense(), data=FRAME, random="study/unit")
+    # The same numbers in the same order.
+    np.testing.assert_array_equal(blocks.beta, full.beta)
+    np.testing.assert_array_equal(blocks.variances, full.variances)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_variances_that_cannot_be_weighed_together_are_refused(full):
+    v = np.array([1e-17, *V6[1:]])
+    given = {"V": np.diag(v)} if full else {"v": v}
+    with pytest.raises(DataError, match=r"row 1: v = 1e-17, and row 2: v = 0\.1: "):
+        multilevel(Y, **given, data=FRAME, random="study")
+
+
+def test_intervals_of_variances_are_of_multilevel_fits():
+    with pytest.raises(SpecError, match=r"of bm\.multilevel, not of Pooled"):
+        sigma2_ci(pool(Y, V6))
+
+
 def test_given_variances_have_no_interval():
     found = multilevel(Y, v=V6, data=FRAME, random="study/unit", sigma2=[0.1, None])
     ends = sigma2_ci(found)
@@ -604,5 +647,7 @@ def test_sensitivity_over_rho_is_a_fit_at_each():
         assert row["sigma2[study]"] == pytest.approx(fit.variances[0], rel=1e-9, abs=1e-12)
     with pytest.raises(SpecError, match=r"rho = 1.5: a sampling correlation lies in \[0, 1\)"):
         rho_sensitivity(effect_sizes(frame), (0.5, 1.5))
+    with pytest.raises(SpecError, match=r"rhos = 0\.5: give a sequence"):
+        rho_sensitivity(effect_sizes(frame), 0.5)
     with pytest.raises(SpecError, match="rhos is empty"):
         rho_sensitivity(effect_sizes(frame), ())

@@ -10,6 +10,7 @@ import pytest
 from test_frequentist_nested import SETS, check_coefficients, frame_of, given_v
 
 from bayesma.errors import SpecError
+from bayesma.frequentist.bias.asymmetry import egger
 from bayesma.frequentist.linear.pooled import pool
 from bayesma.frequentist.linear.regression import meta_regression
 from bayesma.frequentist.nested.multilevels import multilevel
@@ -201,10 +202,13 @@ def test_what_cannot_be_clustered_is_refused():
         ({"cluster": ["a", "b"]}, "cluster has 2 labels for the"),
         ({"cluster": "unit"}, "depend on each other in the fit and stand in different clusters"),
         ({"cluster": ["a"] * len(y)}, "1 clusters of cluster cannot carry 2 coefficients"),
+        ({"cluster": None}, "one label for each row"),
+        ({"cluster": np.array([frame["study"]]).T}, "one label for each row"),
+        ({"result": egger(y, v)}, r"robust is of a result of .*, not of Asymmetry"),
         ({"ci_prob": 0.0}, "ci_prob"),
     ]:
         with pytest.raises(SpecError, match=message):
-            robust(fit, **options)
+            robust(**{"result": fit, **options})
 
 
 def test_few_clusters_are_said():

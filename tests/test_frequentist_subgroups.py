@@ -184,6 +184,11 @@ def test_levels_that_are_numbers_stand_by_size():
     assert found.table["k"].tolist() == [3, 4, 4]
 
 
+def test_levels_of_text_and_numbers_are_told_apart():
+    found = bm.subgroups(Y, ["b", "b", "b", "b", 2.0, 2.0, 2.0, 2, 10, 10, 10], v=V)
+    assert found.table["k"].to_dict() == {"10": 3, "2": 4, "b": 4}
+
+
 def test_a_group_of_one_row_has_the_common_tau2_and_no_scatter():
     found = bm.subgroups(Y, GROUPS, v=V, ci="z")
     alone = found.table.loc["d"]
@@ -214,6 +219,8 @@ def test_a_common_effect_has_no_prediction():
         ({"by": ["a", "b"]}, "by has 2 groups and y 11 rows"),
         ({"by": [None] * 11}, "no row has one"),
         ({"by": "kind"}, "by = 'kind': no such column"),
+        ({"by": None}, "one group for each row"),
+        ({"by": np.array([GROUPS]).T}, "one group for each row"),
         ({"method": "common"}, "the Knapp-Hartung variance is for random effects"),
         ({"ci_prob": 1.5}, "ci_prob = 1.5"),
         ({"by": list("abcdefghija"), "prediction": "riley"}, "k - groups - 1 = 0 degrees"),
@@ -238,6 +245,8 @@ def test_every_group_with_a_fault_is_named():
     ("estimates", "ses", "message"),
     [
         ([1, 2], [1], "of one length"),
+        (["a", "b"], [1, 1], "estimates must be numbers"),
+        ([1, 2], 1, "ses must be one column of numbers"),
         ([1], [1], "1 group: a test between groups needs two"),
         ([1, np.nan, 3], [1, 1, 0], "group 2: estimate nan.*\ngroup 3: .*standard error 0"),
     ],

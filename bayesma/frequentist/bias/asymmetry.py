@@ -20,7 +20,7 @@ from bayesma.errors import DataError, SpecError, did_you_mean
 from bayesma.frequentist.linear.inference import Inference, check_probability, infer
 from bayesma.frequentist.linear.leastsquares import check_rank, weighted
 from bayesma.frequentist.linear.regression import coefficient_table, linear_model
-from bayesma.frequentist.linear.rows import Rows, rows_of
+from bayesma.frequentist.linear.rows import Rows, numbers_of, rows_of
 from bayesma.smallstudy import SIZES
 
 __all__ = [
@@ -266,7 +266,7 @@ def _asymmetry(
 
 
 def _named(name: str, known: tuple[str, ...], what: str) -> str:
-    found = ALIASES.get(name, name)
+    found = ALIASES.get(str(name), str(name))
     if found not in known:
         raise SpecError(f"{what} = '{name}' is unknown; {did_you_mean(name, known)}")
     return found
@@ -294,7 +294,7 @@ def _sizes(rows: Rows, n: ArrayLike | None, predictor: str) -> Floats:
         # Not skipping what is missing: half a study is not its size.
         sizes = rows.frame[list(SIZES)].sum(axis=1, skipna=False).to_numpy(dtype=float)
     else:
-        sizes = np.asarray(n, dtype=float)
+        sizes = numbers_of(n, "n")
     if sizes.shape != (len(rows),):
         raise SpecError(f"n has shape {sizes.shape} and y {len(rows)} rows; each effect has an n")
     faults = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -102,7 +103,7 @@ def pet_peese(
         If there are fewer than 3 rows, all have the same v, or they lie exactly on a line.
     """
     check_probability(ci_prob)
-    if not 0 < alpha < 1:
+    if not isinstance(alpha, Real) or not 0 < alpha < 1:
         raise SpecError(f"alpha = {alpha}: a significance level lies in (0, 1)")
     rows = rows_of(effects, v)
     measure = effects.measure if isinstance(effects, Effects) else None

@@ -18,8 +18,9 @@ from bayesma.frequentist.bias.peaks import Peak, highest
 from bayesma.frequentist.bias.stepwise import Steps, Stepwise
 from bayesma.frequentist.linear.heterogeneity import log_likelihood, tau2_of
 from bayesma.frequentist.linear.inference import Inference, check_probability, infer
+from bayesma.frequentist.linear.leastsquares import check_rank
 from bayesma.frequentist.linear.regression import coefficient_table, design_of
-from bayesma.frequentist.linear.rows import Rows, rows_of
+from bayesma.frequentist.linear.rows import Rows, numbers_of, rows_of
 
 __all__ = ["ALTERNATIVES", "SelectionModel", "selection_model"]
 
@@ -184,7 +185,8 @@ def selection_model(
         With every row whose y or v cannot be used.
     SpecError
         If an interval holds no p-value, so that its weight cannot be known; if there are fewer
-        rows than parameters; if the likelihood has no peak; or a name or step is wrong.
+        rows than parameters; if terms are collinear; if the likelihood has no peak; or a name or
+        step is wrong.
     """
     check_probability(ci_prob)
     bounds = _bounds(steps)
@@ -223,7 +225,7 @@ def selection_model(
 
 def _bounds(steps: Sequence[float]) -> tuple[float, ...]:
     """Return the upper bounds of the intervals, the last 1."""
-    found = tuple(float(step) for step in np.atleast_1d(np.asarray(steps, dtype=float)))
+    found = tuple(float(step) for step in numbers_of(np.atleast_1d(steps), "steps"))
     inner = found[:-1] if found and found[-1] == 1 else found
     rising = all(low < high for low, high in itertools.pairwise(inner))
     if not inner or not rising or not all(0 < step < 1 for step in inner):
@@ -247,6 +249,7 @@ def _alternative(name: str | None, rows: Rows) -> str:
 def _counts(model: Stepwise, terms: tuple[str, ...]) -> tuple[int, ...]:
     """Return the p-values in each interval, or refuse what cannot be estimated."""
     k, parameters = len(model.y), len(terms) + len(model.steps.bounds)
+    check_rank(model.X, terms, k)
     if k < parameters:
         raise SpecError(
             f"{k} rows cannot carry {parameters} parameters (coefficients, tau2 and weights); use "

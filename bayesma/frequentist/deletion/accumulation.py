@@ -33,8 +33,8 @@ def cumulative(
     v, data : array_like and pandas.DataFrame, optional
         Sampling variances and covariates of a bare y.
     order : str or array_like of shape (k,), optional
-        A column, or values, by which rows are sorted, smallest first; rows with the same value
-        keep their order. As the rows stand where absent.
+        A column, or values, by which rows are sorted, smallest first, ordered categories as they
+        are ordered; rows with the same value keep their order. As the rows stand where absent.
     method, ci : str
         As in `pool`.
     ci_prob : float
@@ -56,17 +56,17 @@ def cumulative(
     """
     rows = rows_of(effects, v, data=data)
     keys = _keys(rows, order)
-    place = np.arange(len(rows)) if keys is None else np.argsort(keys, kind="stable")
+    place = np.arange(len(rows)) if keys is None else _sorted(keys)
     labels = [rows.labels[i] for i in place]
     subsets = [(f"up to row {labels[i]}", place[: i + 1].tolist()) for i in range(len(rows))]
     found = refits(rows, subsets, method, ci, ci_prob)
     if keys is not None:
-        found.insert(0, "order", keys[place])
+        found.insert(0, "order", keys.to_numpy()[place])
     found.insert(0, "added", labels)
     return found
 
 
-def _keys(rows: Rows, order: str | ArrayLike | None) -> NDArray[np.generic] | None:
+def _keys(rows: Rows, order: str | ArrayLike | None) -> pd.Series | None:
     """Return what rows are sorted by, or one error for all rows that have none."""
     if order is None:
         return None
@@ -75,8 +75,10 @@ def _keys(rows: Rows, order: str | ArrayLike | None) -> NDArray[np.generic] | No
             known = [str(name) for name in rows.frame]
             raise SpecError(f"order: no column '{order}'; {did_you_mean(order, known)}")
         keys = rows.frame[order]
+    elif np.ndim(order) != 1:
+        raise SpecError("order must be the name of a column or one value for each row")
     else:
-        keys = pd.Series(np.asarray(order))
+        keys = pd.Series(order).reset_index(drop=True)
     if len(keys) != len(rows):
         raise SpecError(f"order has {len(keys)} values and y {len(rows)} rows; each row has one")
     faults = [
@@ -86,4 +88,17 @@ def _keys(rows: Rows, order: str | ArrayLike | None) -> NDArray[np.generic] | No
     ]
     if faults:
         raise DataError("\n".join(faults))
-    return np.asarray(keys.to_numpy())
+    return keys
+
+
+def _sorted(keys: pd.Series) -> NDArray[np.int64]:
+    """Return the places of rows from the smallest value on; categories stand in their order."""
+    ordered = isinstance(keys.dtype, pd.CategoricalDtype) and keys.cat.ordered
+    try:
+        values = (keys.cat.codes if ordered else keys).to_numpy()
+        return np.argsort(values, kind="stable")
+    except TypeError as error:
+        raise SpecError(
+            "order mixes values that have no order among them, such as numbers and text; give one "
+            "kind throughout"
+        ) from error

@@ -74,7 +74,7 @@ def method_of(name: str) -> str:
     SpecError
         If it is unknown.
     """
-    found = ALIASES.get(name, name)
+    found = ALIASES.get(str(name), str(name))
     if found not in METHODS:
         raise SpecError(f"method = '{name}' is unknown; {did_you_mean(name, list(METHODS))}")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,16 @@ from scipy import special
 
 from bayesma.errors import SpecError, did_you_mean
 
-__all__ = ["KINDS", "Inference", "critical", "infer", "joint_test", "kind_of", "scale_of"]
+__all__ = [
+    "KINDS",
+    "Inference",
+    "check_probability",
+    "critical",
+    "infer",
+    "joint_test",
+    "kind_of",
+    "scale_of",
+]
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +61,7 @@ def kind_of(name: str) -> str:
     SpecError
         If it is unknown.
     """
-    found = ALIASES.get(name, name)
+    found = ALIASES.get(str(name), str(name))
     if found not in KINDS:
         raise SpecError(f"ci = '{name}' is unknown; {did_you_mean(name, KINDS)}")
     return found
@@ -59,7 +69,7 @@ def kind_of(name: str) -> str:
 
 def check_probability(ci_prob: float) -> None:
     """Refuse a probability that is none."""
-    if not 0 < ci_prob < 1:
+    if not isinstance(ci_prob, Real) or not 0 < ci_prob < 1:
         raise SpecError(f"ci_prob = {ci_prob}: the probability of an interval lies in (0, 1)")
 
 

@@ -10,7 +10,13 @@ from scipy.optimize import brentq
 from bayesma.errors import SpecError, did_you_mean
 from bayesma.frequentist.linear.heterogeneity import TIGHT, log_likelihood, q_root
 
-__all__ = ["TAU2_INTERVALS", "profile_likelihood", "q_profile", "tau2_interval"]
+__all__ = [
+    "TAU2_INTERVALS",
+    "check_interval",
+    "profile_likelihood",
+    "q_profile",
+    "tau2_interval",
+]
 
 Floats = NDArray[np.float64]
 
@@ -19,6 +25,12 @@ EMPTY = (
     "the Q-profile interval of tau2 is empty (the effects agree better than chance would let "
     "them), and is given as 0 to 0"
 )
+
+
+def check_interval(kind: str) -> None:
+    """Refuse an unknown kind of interval."""
+    if kind not in TAU2_INTERVALS:
+        raise SpecError(f"tau2_ci = '{kind}' is unknown; {did_you_mean(kind, TAU2_INTERVALS)}")
 
 
 def tau2_interval(
@@ -35,13 +47,11 @@ def tau2_interval(
     Raises
     ------
     SpecError
-        If the kind is unknown, or a likelihood is profiled whose maximum was not asked for.
+        If a likelihood is profiled whose maximum was not asked for.
     """
     if kind == "q-profile":
         found = q_profile(y, v, X, ci_prob)
         return found, (EMPTY,) if found[1] == 0 else ()
-    if kind != "profile-likelihood":
-        raise SpecError(f"tau2_ci = '{kind}' is unknown; {did_you_mean(kind, TAU2_INTERVALS)}")
     if method not in ("ML", "REML"):
         raise SpecError(
             f"tau2_ci = '{kind}' needs method 'ML' or 'REML', not '{method}'; or use 'q-profile'"

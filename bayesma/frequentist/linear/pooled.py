@@ -14,7 +14,7 @@ from bayesma.frequentist.linear.inference import critical
 from bayesma.frequentist.linear.regression import MetaRegression, linear_model
 from bayesma.frequentist.linear.rows import rows_of
 
-__all__ = ["PREDICTIONS", "Pooled", "pool"]
+__all__ = ["PREDICTIONS", "Pooled", "pool", "pooled_from"]
 
 Floats = NDArray[np.float64]
 

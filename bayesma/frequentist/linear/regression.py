@@ -23,11 +23,18 @@ from bayesma.frequentist.linear.inference import (
     kind_of,
     scale_of,
 )
-from bayesma.frequentist.linear.intervals import tau2_interval
+from bayesma.frequentist.linear.intervals import check_interval, tau2_interval
 from bayesma.frequentist.linear.leastsquares import Weighted, check_rank, weighted
 from bayesma.frequentist.linear.rows import Rows, rows_of
 
-__all__ = ["Criteria", "MetaRegression", "linear_model", "meta_regression"]
+__all__ = [
+    "Criteria",
+    "MetaRegression",
+    "coefficient_table",
+    "design_of",
+    "linear_model",
+    "meta_regression",
+]
 
 Floats = NDArray[np.float64]
 
@@ -235,6 +242,7 @@ def linear_model(
     """
     method, kind = method_of(method), kind_of(ci)
     check_probability(ci_prob)
+    check_interval(tau2_ci)
     y, v, (k, p) = rows.y, rows.v, X.shape
     check_rank(X, terms, k)
     _check_common(method, kind)

@@ -12,9 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from bayesma.effects import Effects
 from bayesma.errors import DataError, SpecError
 
-__all__ = ["Rows", "rows_of"]
+__all__ = ["Rows", "check_spread", "numbers_of", "rows_of"]
 
 Floats = NDArray[np.float64]
+
+# Fourth powers of what is within these, and their products, are numbers.
+LARGEST = 1e50
+# Weights of 16 digits: beyond this ratio the light rows vanish beside the heavy ones.
+WIDEST = 1e15
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Rows:
     labels : tuple of str
         Row ids, or numbers from 1.
     studies : tuple of str or None
-        Study of each row; None where it is not known.
+        Study of each row, a row without one being a study of its own; None where no row has one.
     notes : tuple of str
         What a reader should know of the rows.
     measure : str
@@ -84,23 +89,29 @@ def rows_of(
     Raises
     ------
     DataError
-        With every row whose y or v is missing, infinite, or whose v is not positive.
+        With every row whose y or v is missing, infinite or beyond squaring, or whose v is not
+        positive; or if variances are more than 1e15 times apart.
     SpecError
-        If lengths differ, v is missing or given twice, or the effects correlate.
+        If lengths differ, v is missing or given twice, data is no table, or the effects
+        correlate.
     """
+    if isinstance(v, str):
+        raise SpecError(f"v = '{v}' is text; a formula is given as formula=")
     if isinstance(effects, Effects):
         return _of_effects(effects, v, data)
     if v is None:
-        raise SpecError("y needs its sampling variances: pool(y, v)")
-    y, variances = _vector(effects, "y"), _vector(v, "v")
+        raise SpecError("y needs its sampling variances; give them as v=")
+    if data is not None:
+        _check_frame(data)
+    y, variances = numbers_of(effects, "y"), numbers_of(v, "v")
     if len(y) != len(variances):
         raise SpecError(f"y has {len(y)} rows and v {len(variances)}; each effect needs its own v")
     frame = pd.DataFrame(index=range(len(y))) if data is None else data.reset_index(drop=True)
     if len(frame) != len(y):
         raise SpecError(f"data has {len(frame)} rows and y {len(y)}; they must go together")
-    labels = _texts(frame, "row_id") or _numbers(len(y))
+    labels = _labels(frame)
     _check(y, variances, labels)
-    return Rows(y, variances, frame, labels, _texts(frame, "study") or None)
+    return Rows(y, variances, frame, labels, _studies(frame, labels))
 
 
 def _of_effects(effects: Effects, v: ArrayLike | None, data: pd.DataFrame | None) -> Rows:
@@ -115,8 +126,8 @@ def _of_effects(effects: Effects, v: ArrayLike | None, data: pd.DataFrame | None
             "have none"
         )
     y, variances = effects.y, effects.v
-    labels = _texts(effects.frame, "row_id") or _numbers(len(y))
-    studies = _texts(effects.frame, "study")
+    labels = _labels(effects.frame)
+    studies = _studies(effects.frame, labels)
     _check(y, variances, labels)
     frame = effects.frame.reset_index(drop=True)
     return Rows(y, variances, frame, labels, studies, _dependence(studies), effects.measure)
@@ -133,7 +144,27 @@ def _dependence(studies: tuple[str, ...] | None) -> tuple[str, ...]:
     )
 
 
-def _vector(values: ArrayLike, name: str) -> Floats:
+def _check_frame(data: object) -> None:
+    """Refuse covariates that are no table, or in which a name stands for two columns."""
+    if not isinstance(data, pd.DataFrame):
+        raise SpecError(f"data must be a pandas.DataFrame, not {type(data).__name__}")
+    twice = list(dict.fromkeys(map(str, data.columns[data.columns.duplicated()])))
+    if twice:
+        raise SpecError(f"data has two columns of one name: {', '.join(twice)}; rename one")
+
+
+def numbers_of(values: ArrayLike, name: str) -> Floats:
+    """Return one column of numbers; what is masked is NaN.
+
+    Raises
+    ------
+    SpecError
+        If it is none.
+    """
+    if np.iscomplexobj(values):
+        raise SpecError(f"{name} must be numbers of one part, not complex")
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(float), np.nan)
     try:
         found = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
@@ -143,12 +174,24 @@ def _vector(values: ArrayLike, name: str) -> Floats:
     return found
 
 
-def _texts(frame: pd.DataFrame, name: str) -> tuple[str, ...] | None:
-    return tuple(frame[name].astype(str)) if name in frame else None
+def _labels(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return the row ids; the number from 1 of a row without one."""
+    numbers = tuple(str(i) for i in range(1, len(frame) + 1))
+    return _texts(frame, "row_id", numbers) or numbers
 
 
-def _numbers(k: int) -> tuple[str, ...]:
-    return tuple(str(i) for i in range(1, k + 1))
+def _studies(frame: pd.DataFrame, labels: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the study of each row; a row without one is a study of its own."""
+    return _texts(frame, "study", [f"row {label}" for label in labels])
+
+
+def _texts(frame: pd.DataFrame, name: str, missing: Sequence[str]) -> tuple[str, ...] | None:
+    if name not in frame:
+        return None
+    return tuple(
+        instead if pd.isna(cell) else str(cell)
+        for cell, instead in zip(frame[name], missing, strict=True)
+    )
 
 
 def _check(y: Floats, v: Floats, labels: Sequence[str]) -> None:
@@ -162,12 +205,34 @@ def _check(y: Floats, v: Floats, labels: Sequence[str]) -> None:
     ]
     if faults:
         raise DataError("\n".join(faults))
+    check_spread(v, labels)
+
+
+def check_spread(v: Floats, labels: Sequence[str]) -> None:
+    """Refuse sampling variances that no arithmetic of 16 digits can weigh together.
+
+    Raises
+    ------
+    DataError
+        Naming the smallest and the largest.
+    """
+    least, most = int(np.argmin(v)), int(np.argmax(v))
+    if v[most] > WIDEST * v[least]:
+        raise DataError(
+            f"row {labels[least]}: v = {v[least]:g}, and row {labels[most]}: v = {v[most]:g}: "
+            f"variances more than {WIDEST:g} times apart cannot be weighed together; check their "
+            "units, or leave one out"
+        )
 
 
 def _problems(y: float, v: float) -> list[str]:
     found = []
     if not np.isfinite(y):
         found.append(f"y = {y}: an effect must be a number; leave the row out")
+    elif abs(y) > LARGEST:
+        found.append(f"y = {y:g}: too large to be squared; choose another unit")
     if not (np.isfinite(v) and v > 0):
         found.append(f"v = {v}: a sampling variance is above 0; correct it or leave the row out")
+    elif not 1 / LARGEST <= v <= LARGEST:
+        found.append(f"v = {v:g}: too far from 1 to be squared; choose another unit")
     return found

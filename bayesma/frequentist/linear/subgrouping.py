@@ -17,7 +17,7 @@ from bayesma.frequentist.linear.heterogeneity import COMMON
 from bayesma.frequentist.linear.inference import critical, joint_test
 from bayesma.frequentist.linear.pooled import PREDICTIONS, Pooled, pooled_from
 from bayesma.frequentist.linear.regression import MetaRegression, linear_model
-from bayesma.frequentist.linear.rows import Rows, rows_of
+from bayesma.frequentist.linear.rows import Rows, numbers_of, rows_of
 
 __all__ = ["Between", "Subgroups", "between_groups", "subgroups"]
 
@@ -193,8 +193,8 @@ def between_groups(estimates: ArrayLike, ses: ArrayLike) -> tuple[float, int, fl
     SpecError
         If lengths differ, there are fewer than two groups, or a number cannot be used.
     """
-    m, se = np.asarray(estimates, dtype=float), np.asarray(ses, dtype=float)
-    if m.ndim != 1 or m.shape != se.shape:
+    m, se = numbers_of(estimates, "estimates"), numbers_of(ses, "ses")
+    if m.shape != se.shape:
         raise SpecError(f"estimates and ses must be of one length, not {m.shape} and {se.shape}")
     if len(m) < 2:
         raise SpecError(f"{len(m)} group: a test between groups needs two")
@@ -221,6 +221,8 @@ def _grouped(rows: Rows, by: str | Sequence[object]) -> tuple[Rows, str, list[ob
             known = [str(column) for column in rows.frame]
             raise SpecError(f"by = '{by}': no such column; {did_you_mean(by, known)}")
         name, cells = by, rows.frame[by]
+    elif np.ndim(np.asarray(by, dtype=object)) != 1:
+        raise SpecError("by must be the name of a column or one group for each row")
     else:
         name, cells = "group", pd.Series(list(by))
     if len(cells) != len(rows):
@@ -238,7 +240,7 @@ def _grouped(rows: Rows, by: str | Sequence[object]) -> tuple[Rows, str, list[ob
 def _levels(cells: Sequence[object], name: str) -> tuple[str, ...]:
     """Return the levels: numbers by size, the rest by name."""
     numbers = all(isinstance(cell, int | float | np.number) for cell in cells)
-    found: list[object] = sorted(set(cells) if numbers else {str(cell) for cell in cells})  # type: ignore[type-var]
+    found: list[object] = sorted(set(cells) if numbers else {level_text(cell) for cell in cells})  # type: ignore[type-var]
     levels = tuple(dict.fromkeys(level_text(cell) for cell in found))
     if len(levels) < 2:
         raise SpecError(

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayesma.covariance import Blocks, Whitening, blocks_of, check_definite
 from bayesma.effects import Effects
 from bayesma.errors import SpecError
-from bayesma.frequentist.linear.rows import Rows, rows_of
+from bayesma.frequentist.linear.rows import Rows, check_spread, rows_of
 
 __all__ = ["correlated_rows", "fixed_effects", "whitened"]
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 def correlated_rows(
     effects: Effects | ArrayLike,
     v: ArrayLike | None = None,
-    V: ArrayLike | None = None,
+    V: Blocks | ArrayLike | None = None,
     data: pd.DataFrame | None = None,
 ) -> tuple[Rows, Blocks]:
     """Return checked rows and their sampling covariance.
@@ -32,7 +32,7 @@ def correlated_rows(
         Effects with their variances and covariances, or y alone.
     v : array_like, shape (k,), optional
         Sampling variances of a bare y.
-    V : array_like, shape (k, k), optional
+    V : Blocks or array_like, shape (k, k), optional
         Sampling covariance, in place of v and of what effects hold.
     data : pandas.DataFrame, optional
         Columns of a bare y.
@@ -57,6 +57,8 @@ def correlated_rows(
         note = "the sampling covariance V given stands in for that of the effects"
         return replace(rows, v=covariance.v, notes=(note,)), covariance
     if V is None:
+        if v is None:
+            raise SpecError("y needs its sampling variances, v=, or their covariance, V=")
         rows = rows_of(effects, v, data=data)
         return rows, Blocks(rows.v)
     ones = np.ones(len(np.atleast_1d(np.asarray(effects))))
@@ -65,17 +67,25 @@ def correlated_rows(
     return replace(rows, v=covariance.v), covariance
 
 
-def _given(V: ArrayLike, labels: tuple[str, ...]) -> Blocks:
+def _given(V: Blocks | ArrayLike, labels: tuple[str, ...]) -> Blocks:
+    k = len(labels)
+    if isinstance(V, Blocks):
+        if len(V.v) != k:
+            raise SpecError(f"V has {len(V.v)} rows and y {k}; they must go together")
+        V = V.dense()
+    if np.iscomplexobj(V):
+        raise SpecError("V must be a matrix of numbers of one part, not complex")
     try:
         found = np.asarray(V, dtype=float)
     except (TypeError, ValueError) as error:
         raise SpecError(f"V must be a matrix of numbers ({error})") from error
-    k = len(labels)
     if found.ndim == 1:
         raise SpecError(f"V is a matrix, {k} by {k}; give the variances alone as v=")
     if found.shape != (k, k):
         raise SpecError(f"V has shape {found.shape} for {k} rows; it must be {k} by {k}")
-    return blocks_of(found, labels)
+    covariance = blocks_of(found, labels)
+    check_spread(covariance.v, labels)
+    return covariance
 
 
 def whitened(columns: Floats, whitening: Whitening, transposed: bool = False) -> Floats:

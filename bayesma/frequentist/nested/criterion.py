@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bayesma.covariance import Blocks
 from bayesma.errors import SpecError
+from bayesma.frequentist.linear.leastsquares import weighted
 from bayesma.frequentist.nested.levels import Levels, check_levels
 from bayesma.frequentist.nested.sums import Engine, engine_of
 
@@ -65,17 +66,17 @@ class Criterion:
     Attributes
     ----------
     engine : Tree or Stacks
-        Of the residual of ordinary least squares and Q of X = Q R: small numbers, and
-        log |Q'Q| = 0.
+        Of the residual of least squares weighted by 1/v and Q of X = Q R: the heavier a row, the
+        smaller its residual, and log |Q'Q| = 0.
     rows : int
     restricted : bool
         REML rather than ML.
     offset : ndarray, shape (p,)
-        Q'y.
+        The coefficients of Q that leave that residual.
     triangle : ndarray, shape (p, p)
         R.
     spread : float
-        Mean square of the residual.
+        Mean square of the residual of ordinary least squares.
     """
 
     engine: Engine
@@ -90,10 +91,12 @@ class Criterion:
         sums = self.engine.sums(np.asarray(sigma2, dtype=float))
         xx, xy = sums.products[..., 1:, 1:], sums.products[..., 1:, 0]
         covariance = np.linalg.inv(xx)
-        beta = (covariance @ xy[..., None])[..., 0]
-        quadratic = sums.products[..., 0, 0] - (xy * beta).sum(-1)
-        # [1, -beta] takes the columns [y, X] to the residual.
+        # Not covariance @ xy: beside a huge study the inverse has not the digits.
+        beta = np.linalg.solve(xx, xy[..., None])[..., 0]
+        # [1, -beta] takes the columns [y, X] to the residual, whose square errs with the square
+        # of the error of beta.
         residual = np.concatenate([np.ones_like(beta[..., :1]), -beta], axis=-1)
+        quadratic = np.einsum("...i,...ij,...j->...", residual, sums.products, residual)
         squares = np.einsum("...i,...lij,...j->...l", residual, sums.crosses, residual)
         slope = sums.traces - squares
         free = self.rows
@@ -123,10 +126,11 @@ def criterion_of(
     """
     basis, triangle = np.linalg.qr(X)
     check_levels(levels, basis, restricted)
-    offset = basis.T @ y
-    columns = np.column_stack([y - basis @ offset, basis])
+    offset = weighted(y, 1 / covariance.v, basis).beta
+    rest = y - basis @ offset
+    columns = np.column_stack([rest, basis])
     engine = engine_of(columns, covariance, levels.codes)
-    spread = float((columns[:, 0] ** 2).sum() / (len(y) - X.shape[1]))
+    spread = float(((rest - basis @ (basis.T @ rest)) ** 2).sum() / (len(y) - X.shape[1]))
     return Criterion(engine, len(y), restricted, offset, triangle, spread)
 
 

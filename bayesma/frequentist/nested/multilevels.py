@@ -40,10 +40,6 @@ METHODS = ("REML", "ML")
 DFS = {"z": "z", "t": "t", "residual": "t", "containment": "containment", "contain": "containment"}
 
 
-METHODS = ("REML", "ML")
-DFS = {"z": "z", "t": "t", "residual": "t", "containment": "containment", "contain": "containment"}
-
-
 @dataclass(frozen=True)
 class Multilevel:
     """A fitted multilevel meta-analysis.
@@ -187,7 +183,7 @@ def multilevel(
     *,
     random: str = "study/experiment",
     v: ArrayLike | None = None,
-    V: ArrayLike | None = None,
+    V: Blocks | ArrayLike | None = None,
     data: pd.DataFrame | None = None,
     method: str = "REML",
     df: str = "containment",
@@ -212,8 +208,9 @@ def multilevel(
         Labels are read within the level above; a row without one is a group of its own.
     v : array_like, shape (k,), optional
         Sampling variances of a bare y.
-    V : array_like, shape (k, k), optional
-        Sampling covariance. It takes the place of the variances that effects hold.
+    V : Blocks or array_like, shape (k, k), optional
+        Sampling covariance, such as `compound_symmetry` gives. It takes the place of the
+        variances that effects hold.
     data : pandas.DataFrame, optional
         Columns of a bare y.
     method : {"REML", "ML"}
@@ -275,11 +272,13 @@ def _variances(
 ) -> tuple[Floats, Bools, tuple[str, ...]]:
     """Return the variances of the levels, which were estimated, and what is to be said of them."""
     n = len(levels.names)
-    fixed = [None] * n if given is None else list(given)
+    fixed = [None] * n if given is None else np.atleast_1d(np.asarray(given, dtype=object)).tolist()
     if len(fixed) != n:
         raise SpecError(f"sigma2 has {len(fixed)} values for {n} levels: {', '.join(levels.names)}")
     for value in fixed:
-        if value is not None and not 0 <= value < np.inf:
+        if value is not None and not (
+            isinstance(value, int | float | np.integer) and 0 <= value < np.inf
+        ):
             raise SpecError(f"sigma2 = {value}: a variance is a number, 0 or above")
     free = np.array([value is None for value in fixed])
     held = np.array([0.0 if value is None else float(value) for value in fixed])

@@ -141,12 +141,17 @@ def robust(
     Raises
     ------
     SpecError
-        If a name is unknown, there are no more clusters than coefficients, or, for CR2, rows of
-        different clusters depend on each other in the fit.
+        If the result is of another kind, a name is unknown, there are no more clusters than
+        coefficients, or, for CR2, rows of different clusters depend on each other in the fit.
     """
     if kind not in KINDS:
         raise SpecError(f"kind = '{kind}' is unknown; {did_you_mean(kind, KINDS)}")
     fit = result.model if isinstance(result, Pooled) else result
+    if not isinstance(fit, MetaRegression | Multilevel):
+        raise SpecError(
+            "robust is of a result of bm.pool, bm.meta_regression or bm.multilevel, not of "
+            f"{type(fit).__name__}"
+        )
     prob = fit.ci_prob if ci_prob is None else ci_prob
     check_probability(prob)
     codes, name, notes = _clusters(fit, cluster)
@@ -227,6 +232,8 @@ def _clusters(
             known = [str(column) for column in frame]
             raise SpecError(f"cluster: no column '{cluster}'; {did_you_mean(cluster, known)}")
         name, column = cluster, frame[cluster]
+    elif np.ndim(np.asarray(cluster, dtype=object)) != 1:
+        raise SpecError("cluster must be the name of a column or one label for each row")
     else:
         name, column = "cluster", pd.Series(list(cluster), dtype=object)
         if len(column) != len(own):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from bayesma.effects import Effects, with_rho
@@ -52,6 +53,8 @@ def rho_sensitivity(
     """
     if not isinstance(effects, Effects):
         raise SpecError("rho_sensitivity needs Effects: they say which rows share a cluster")
+    if np.ndim(rhos) != 1:
+        raise SpecError(f"rhos = {rhos}: give a sequence of correlations, such as (0, 0.5, 0.8)")
     if not len(rhos):
         raise SpecError("rhos is empty: give at least one correlation, such as (0, 0.5, 0.8)")
     tables = {}

@@ -26,7 +26,7 @@ from scipy.sparse.csgraph import connected_components
 
 from bayesma.covariance import Blocks
 
-__all__ = ["Engine", "Sums", "engine_of"]
+__all__ = ["Engine", "Sums", "dependent_rows", "engine_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -40,8 +40,13 @@ def sigma2_ci(result: Multilevel, *, ci_prob: float | None = None) -> pd.DataFra
     Raises
     ------
     SpecError
-        If no variance was estimated.
+        If no variance was estimated, or the result is of another kind.
     """
+    if not isinstance(result, Multilevel):
+        raise SpecError(
+            f"sigma2_ci is of a result of bm.multilevel, not of {type(result).__name__}; a pooled "
+            "effect has its tau2_ci"
+        )
     prob = result.ci_prob if ci_prob is None else ci_prob
     check_probability(prob)
     if not any(result.estimated):
