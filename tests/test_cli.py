@@ -733,7 +733,7 @@ def test_check_tells_its_own_options(tmp_path):
 
 def test_pooled_rows_are_checked_with_their_members():
     folder = bm.catalogue.root("data") / "van_velzen_2021"
-    assert "pooled rows need members" in refused("check", folder / "pooled.csv")
+    assert "pooled rows need --members" in refused("check", folder / "pooled.csv")
     result = run("check", folder / "pooled.csv", "--members", folder / "comparisons.csv")
     assert "17 effects (SMD)" in result.stdout
     told = "note: comparisons.csv: dose: converted to the canonical unit of its kind: 12 of 41 rows"

@@ -108,6 +108,7 @@ def test_the_interval_of_tau2_can_be_profiled(table):
 def test_a_common_effect_says_so(table):
     said = pooled(table, "--method", "common", "--ci", "z")
     assert "common effect, normal quantiles" in said
+    assert pooled(table, "--method", "common") == said
     assert "prediction" not in said
     assert "tau2" not in said
 
@@ -138,10 +139,19 @@ def test_a_sheet_of_a_workbook(tmp_path):
     assert "5 effects of 5 studies" in pooled(tmp_path / "t.xlsx", "--sheet", "few")
 
 
-def test_pooled_rows_are_read_with_their_members():
+def test_pooled_rows_are_read_with_their_members(tmp_path):
     folder = bm.catalogue.root("data") / "van_velzen_2021"
     said = pooled(folder / "pooled.csv", "--members", folder / "comparisons.csv")
     assert "17 effects" in said
+    # Subgroups hold the comparisons of their meta-analysis again; MA1 to MA4 share none.
+    printed = pd.read_csv(folder / "pooled.csv")
+    counts = printed["members"].str.split("; *").explode().value_counts()
+    twice = f"{(counts > 1).sum()} of {len(counts)}"
+    assert f"note: {twice} comparisons stand behind more than one row" in said
+    main = printed.query("row_id in ['MA1', 'MA2', 'MA3', 'MA4']")
+    main.to_csv(tmp_path / "main.csv", index=False)
+    alone = pooled(tmp_path / "main.csv", "--members", folder / "comparisons.csv")
+    assert "stand behind" not in alone
 
 
 def test_a_data_set_by_name():
@@ -325,7 +335,11 @@ def test_tables_that_cannot_be_pooled(tmp_path):
     GIVEN.assign(v=[0.0, *[0.1] * 11]).to_csv(tmp_path / "zero.csv", index=False)
     assert "row 2, column 'v'" in refused("pool", tmp_path / "zero.csv")
     assert "cannot be read" in refused("pool", tmp_path / "nothing.csv")
-    assert "comparisons, column 'mean_treated': is missing" in refused("pool", "van_velzen_2021")
+    # Not a list of columns to map: a data set's columns cannot be mapped.
+    said = refused("pool", "van_velzen_2021")
+    assert "van_velzen_2021/comparisons says what was compared, not with which effects" in said
+    assert "--columns" not in said
+    assert "pooled rows need --members: the table" in refused("pool", "van_velzen_2021/pooled")
     assert "has no table 'x'" in refused("pool", "van_velzen_2021/x")
 
 

@@ -244,6 +244,20 @@ def test_equal_variances_have_closed_forms():
     assert pool(Y, v).se == pytest.approx(Y.std(ddof=1) / np.sqrt(5), rel=1e-12)
 
 
+def test_a_knapp_hartung_interval_narrower_than_normal_quantiles_says_so():
+    alike, v = [0.5, 0.52, 0.49, 0.51], [0.2, 0.1, 0.3, 0.2]
+    widths = {
+        kind: np.ptp(pool(alike, v, ci=kind).ci)
+        for kind in ("z", "knapp-hartung", "knapp-hartung-adhoc")
+    }
+    assert widths["knapp-hartung"] < widths["z"] < widths["knapp-hartung-adhoc"]
+    told = [kind for kind in widths if any("narrower" in n for n in pool(alike, v, ci=kind).notes)]
+    assert told == ["knapp-hartung"]
+    # Here it is wider, as it mostly is.
+    assert np.ptp(pool(Y, V).ci) > np.ptp(pool(Y, V, ci="z").ci)
+    assert pool(Y, V).notes == ()
+
+
 @pytest.mark.parametrize("method", [m for m in METHODS if m not in ("common", "SJ")])
 def test_effects_that_agree_have_no_heterogeneity(method):
     found = pool([0.5, 0.52, 0.49, 0.51], [0.2, 0.1, 0.3, 0.2], method=method, ci="z")

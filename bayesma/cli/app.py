@@ -30,7 +30,7 @@ def as_options(text: str) -> str:
     def choice(match: re.Match[str]) -> str:
         return f"--{match[1].replace('_', '-')} {match[2]}"
 
-    return _CHOICE.sub(choice, _MAPPING.sub(mapping, text))
+    return _CHOICE.sub(choice, _MAPPING.sub(mapping, text)).replace("members=", "--members")
 
 
 class _Commands(TyperGroup):

@@ -88,7 +88,9 @@ def fitted(effects: Effects, asked: Asked) -> Pooled | Subgroups | MetaRegressio
     if asked.random is not None:
         df = asked.df or "containment"
         return multilevel(effects, asked.formula or "~ 1", random=asked.random, df=df, **how)
-    how["ci"] = asked.ci or "knapp-hartung"
+    # Knapp-Hartung's variance is not defined for a common effect.
+    common = asked.method in ("common", "EE")
+    how["ci"] = asked.ci or ("z" if common else "knapp-hartung")
     if asked.by is not None:
         how["prediction"] = asked.prediction or "as-ci"
         return subgroups(effects, asked.by, tau2=asked.tau2 or "common", **how)

@@ -42,7 +42,9 @@ def pool_table(
     ] = "REML",
     ci: Annotated[
         str | None,
-        typer.Option(help="Intervals: knapp-hartung (default), knapp-hartung-adhoc, t or z."),
+        typer.Option(
+            help="knapp-hartung (default; of a common effect z), knapp-hartung-adhoc, t or z."
+        ),
     ] = None,
     ci_prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
     by: Annotated[str | None, typer.Option(help="Pool within the levels of this column.")] = None,

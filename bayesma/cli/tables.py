@@ -74,4 +74,10 @@ def _table(table: str, how: Reading) -> StudyTable:
     for option, value in given.items():
         if value:
             raise DataError(f"{option} is for a file; the data set {name} is read as it is")
-    return load_dataset(name, part or None, how.folder)
+    loaded = load_dataset(name, part or None, how.folder)
+    if not {"y", "mean_treated", "median_treated"} & set(loaded.frame):
+        raise DataError(
+            f"{loaded.source} says what was compared, not with which effects: nothing to compute; "
+            "`bayesma datasets` lists the other tables"
+        )
+    return loaded

@@ -21,6 +21,7 @@ __all__ = [
     "joint_test",
     "kind_of",
     "scale_of",
+    "width_notes",
 ]
 
 Floats = NDArray[np.float64]
@@ -102,6 +103,20 @@ def critical(df: Floats | float | None, ci_prob: float) -> Any:
     """Return the quantile that bounds an equal-tailed interval, of the shape of df."""
     upper = 0.5 + ci_prob / 2
     return special.ndtri(upper) if df is None else special.stdtrit(df, upper)
+
+
+def width_notes(kind: str, scale: float, df: float | None, ci_prob: float) -> tuple[str, ...]:
+    """Return a note where Knapp-Hartung gives less width than z, t sqrt(scale) < z.
+
+    Effects that agree better than their variances let them do that (Roever, Knapp & Friede 2015,
+    BMC Medical Research Methodology 15:99); the ad hoc variance cannot.
+    """
+    if kind != "knapp-hartung" or critical(df, ci_prob) * scale**0.5 >= critical(None, ci_prob):
+        return ()
+    return (
+        "the Knapp-Hartung interval is narrower than the one on normal quantiles, because the "
+        "effects agree better than their variances say; knapp-hartung-adhoc never is narrower",
+    )
 
 
 def two_sided(statistic: Floats, df: Floats | float | None) -> Floats:

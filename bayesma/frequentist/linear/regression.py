@@ -22,6 +22,7 @@ from bayesma.frequentist.linear.inference import (
     joint_test,
     kind_of,
     scale_of,
+    width_notes,
 )
 from bayesma.frequentist.linear.intervals import check_interval, tau2_interval
 from bayesma.frequentist.linear.leastsquares import Weighted, check_rank, weighted
@@ -248,7 +249,8 @@ def linear_model(
     _check_common(method, kind)
     tau2 = tau2_of(y, v, X, method)
     fit, fixed = weighted(y, 1 / (v + tau2.value), X), weighted(y, 1 / v, X)
-    covariance = fit.cov * scale_of(kind, fit.q, k - p)
+    scale = scale_of(kind, fit.q, k - p)
+    covariance = fit.cov * scale
     df = None if kind == "z" else float(k - p)
     interval: tuple[float, float] | None = None
     more: tuple[str, ...] = ()
@@ -280,7 +282,7 @@ def linear_model(
         ci_prob=ci_prob,
         rows=rows,
         X=X,
-        notes=(*rows.notes, *notes, *tau2.notes, *more),
+        notes=(*rows.notes, *notes, *tau2.notes, *more, *width_notes(kind, scale, df, ci_prob)),
     )
 
 

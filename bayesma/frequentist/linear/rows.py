@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from bayesma.effects import Effects
+from bayesma.effects import Effects, split_members
 from bayesma.errors import DataError, SpecError
 
 __all__ = ["Rows", "check_spread", "numbers_of", "rows_of"]
@@ -130,7 +131,8 @@ def _of_effects(effects: Effects, v: ArrayLike | None, data: pd.DataFrame | None
     studies = _studies(effects.frame, labels)
     _check(y, variances, labels)
     frame = effects.frame.reset_index(drop=True)
-    return Rows(y, variances, frame, labels, studies, _dependence(studies), effects.measure)
+    notes = (*_dependence(studies), *_shared_members(frame))
+    return Rows(y, variances, frame, labels, studies, notes, effects.measure)
 
 
 def _dependence(studies: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -141,6 +143,20 @@ def _dependence(studies: tuple[str, ...] | None) -> tuple[str, ...]:
     return (
         f"{len(studies)} rows of {several} studies are taken as independent; bm.multilevel and "
         "bm.robust allow for rows of one study that go together",
+    )
+
+
+def _shared_members(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return a note where published pooled rows stand for the same comparisons."""
+    if "members" not in frame:
+        return ()
+    named = Counter(name for cell in frame["members"].dropna() for name in split_members(cell))
+    shared = sum(count > 1 for count in named.values())
+    if not shared:
+        return ()
+    return (
+        f"{shared} of {len(named)} comparisons stand behind more than one row, and count again "
+        "with each: pool rows that share none",
     )
 
 
