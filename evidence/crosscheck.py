@@ -18,6 +18,8 @@ import bayesma as bm
 
 HERE = Path(__file__).parent
 SEED = 1
+# An effect of a drug long gone; nothing beside its interval.
+TINY = 1e-3
 MODELS = {
     "ketamine_pain": ("ketamine_pain", None),
     "ketamine_pain_plateau": ("ketamine_pain", "plateau"),
@@ -26,6 +28,16 @@ MODELS = {
     "fst": ("fst", "published"),
     "simulated_decay": ("simulated_decay", None),
 }
+KEY = """
+Intervals are 95%. *Difference*: frequentist minus Bayesian, in posterior standard deviations (SD: how
+far the posterior spreads), for a half-life on its logarithm. The reasons say how far something moves
+the *Bayesian* answer, so their signs are the opposite. *Prior pull*: what the priors move.
+*Averaging*: the posterior mean is taken over all curves, or all tau, that the data allow, the
+classical answer is the one best of them. *Small k*: fewer than ten studies. *Wald*: an interval of
+estimate -+ quantile x standard error. A new study's answers are predictive draws, known to about a
+hundredth of their SD. Where a model has as many parameters as rows, some of its answers have no
+classical interval, and agree in their point alone.
+"""
 SOURCES = (
     "Data: van Velzen et al. 2021, doi 10.1097/j.pain.0000000000002231; Gallas-Lopes et al. 2026, "
     "doi 10.5281/zenodo.18284730, CC BY 4.0; Martins et al. 2025, doi "
@@ -36,8 +48,13 @@ SOURCES = (
 def answer(row: pd.Series, name: str) -> str:
     """Return an estimate with its interval, as far as there is one."""
     middle, low, high = (row[f"{name}{end}"] for end in ("", "_ci_low", "_ci_high"))
-    text = "" if pd.isna(middle) else f"{middle:.4g}"
-    return text if pd.isna(low) else f"{text} [{low:.4g}, {high:.4g}]".strip()
+    text = "" if pd.isna(middle) else number(middle)
+    return text if pd.isna(low) else f"{text} [{number(low)}, {number(high)}]".strip()
+
+
+def number(value: float) -> str:
+    """Return four digits; nothing smaller than a reader can use."""
+    return "0.000" if abs(value) < TINY else f"{value:.4g}"
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
@@ -64,8 +81,7 @@ def main() -> None:
     text = [
         "# Cross-checks: made by `BAYESMA_DATA=FOLDER python evidence/crosscheck.py`\n",
         SOURCES,
-        "Intervals are 95%. Differences are frequentist minus Bayesian, in posterior standard "
-        "deviations; of a half-life on its logarithm.\n",
+        KEY,
     ]
     for name, (model, variant) in MODELS.items():
         analysis = bm.load_analysis(model, variant)

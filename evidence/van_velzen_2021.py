@@ -247,7 +247,10 @@ def main() -> None:
         "# van Velzen et al. 2021, recomputed: made by `python evidence/van_velzen_2021.py`\n",
         "Data: PAIN 2021;162:2320-2330, doi 10.1097/j.pain.0000000000002231, as transcribed in "
         "data/van_velzen_2021. A printed number stands for all that round to it; a verdict is "
-        "`impossible` where none of these fit the others. Normal distribution throughout.\n",
+        "`impossible` where none of these fit the others. Normal distribution throughout. P is "
+        "that of the printed g and SE; P possible also takes in the printed interval, which often "
+        "says more of the SE than its one digit, so that P may lie outside. The P of Egger's test "
+        "(0.74) and the I2 need the single effects, which are not printed.\n",
         section("Every printed result", results(table), index=False),
         abstract(),
         section("Tests between groups", between(table), index=False),

@@ -720,7 +720,7 @@ def test_few_p_values_are_told():
         ({"alternative": "less"}, r"no p-value in \(0, 0.025\]"),
         ({"steps": (0.001, 0.002)}, r"no p-value in \(0.001, 0.002\]"),
         ({"effects": Y[:2], "v": V[:2]}, "2 rows cannot carry 3 parameters"),
-        ({"effects": Y[:1], "v": V[:1]}, "1 rows? cannot carry"),
+        ({"effects": Y[:1], "v": V[:1]}, "one row: there is nothing"),
         ({"effects": [1.0] * 5}, r"no p-value in \(0.025, 1\]"),
         ({"formula": "~ dose"}, "no column 'dose'"),
         (

@@ -1,4 +1,4 @@
-"""Coverage of pooling: the quadrature behind evidence/coverage.py, and a small grid of it."""
+"""Coverage of pooling: the quadrature behind evidence/pooling_coverage.py, and a small grid of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy.special import ndtr
 import bayesma as bm
 from bayesma.design import design
 from bayesma.predictive import group_log_likelihoods
-from evidence.coverage import DATA, MEAN, PRIORS, Cell, log_marginal, posterior, run
+from evidence.pooling_coverage import DATA, MEAN, PRIORS, Cell, log_marginal, posterior, run
 
 EVIDENCE = Path(__file__).resolve().parents[1] / "evidence"
 Y = np.array([[0.4, 1.9, 1.1, 2.6, 0.9]])
@@ -145,7 +145,7 @@ def test_effects_that_share_their_noise_with_v_are_pooled_low():
 
 @pytest.mark.slow
 def test_the_record_is_what_the_code_gives():
-    text = (EVIDENCE / "coverage.md").read_text(encoding="utf-8")
+    text = (EVIDENCE / "pooling_coverage.md").read_text(encoding="utf-8")
     replicates, seed = map(int, re.search(r"(\d+) meta-analyses a cell, seed (\d+)", text).groups())
     methods = ("DL, z", "Bayesian")
     found = run(Cell("effects", 4, 1.2), replicates, seed, methods)

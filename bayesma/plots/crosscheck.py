@@ -32,7 +32,7 @@ MARKS = {
 ROW, STEP, HEAD, FOOT = 0.52, 0.13, 0.62, 0.75
 WIDTH, LEFT, RIGHT = 8.4, 2.75, 0.95
 # A row whose interval makes a panel this many times as wide as the others need is cut.
-SQUEEZE = 8.0
+SQUEEZE = 15.0
 CAPTION_WIDTH = 125
 
 
@@ -133,7 +133,7 @@ def _mark(
 def _verdict(axes: Axes, row: pd.Series[Any], place: int, label: str) -> None:
     differs = row["verdict"] == "differs"
     axes.text(
-        1.015,
+        1.03,
         place,
         str(row["verdict"]),
         transform=axes.get_yaxis_transform(),

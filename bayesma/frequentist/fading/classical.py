@@ -204,8 +204,8 @@ def classical_fit(
     effects: Effects,
     spec: ModelSpec,
     method: str | None = None,
-    ci_prob: float = 0.95,
     *,
+    ci_prob: float = 0.95,
     hold: Sequence[str] = (),
 ) -> ClassicalFit:
     """Return the maximum likelihood fit of a decay model: the twin of `fit`, without priors.

@@ -56,6 +56,17 @@ class Criteria:
     bic: float
     aicc: float
 
+    @classmethod
+    def of(cls, log_likelihood: float, n: int, parameters: int) -> Criteria:
+        """Return AIC, BIC and AICc (Hurvich & Tsai 1989) from n observations."""
+        spare = max(n, parameters + 2)
+        return cls(
+            log_likelihood,
+            -2 * log_likelihood + 2 * parameters,
+            -2 * log_likelihood + parameters * float(np.log(n)),
+            -2 * log_likelihood + 2 * parameters * spare / (spare - parameters - 1),
+        )
+
 
 @dataclass(frozen=True)
 class MetaRegression:
@@ -348,14 +359,6 @@ def _explained(
 
 def _criteria(y: Floats, v: Floats, X: Floats, method: str, tau2: float) -> Criteria:
     restricted = method == "REML"
-    (k, p) = X.shape
+    k, p = X.shape
     found = log_likelihood(tau2, y, v, X, restricted)
-    parameters = p + (method != COMMON)
-    n = k - p if restricted else k
-    spare = max(n, parameters + 2)
-    return Criteria(
-        found,
-        -2 * found + 2 * parameters,
-        -2 * found + parameters * float(np.log(n)),
-        -2 * found + 2 * parameters * spare / (spare - parameters - 1),
-    )
+    return Criteria.of(found, k - p if restricted else k, p + (method != COMMON))

@@ -334,7 +334,7 @@ def _fitted(model: _Model, criterion: Criterion, sigma2: Floats, free: Bools) ->
         qe=qe,
         qe_df=k - p,
         qe_p=float(special.chdtrc(k - p, qe)),
-        criteria=_criteria(found, k - p if model.method == "REML" else k, p + int(free.sum())),
+        criteria=Criteria.of(found, k - p if model.method == "REML" else k, p + int(free.sum())),
         k=k,
         method=model.method,
         df_kind=model.df_kind,
@@ -381,14 +381,3 @@ def _prediction(
     q = critical(None if df is None else float(df[0]), ci_prob)
     half = float(q * np.sqrt(covariance[0, 0] + sigma2.sum()))
     return float(beta[0]) - half, float(beta[0]) + half
-
-
-def _criteria(log_likelihood: float, n: int, parameters: int) -> Criteria:
-    """Return AIC, BIC and AICc (Hurvich & Tsai 1989) from n observations."""
-    spare = max(n, parameters + 2)
-    return Criteria(
-        log_likelihood,
-        -2 * log_likelihood + 2 * parameters,
-        -2 * log_likelihood + parameters * float(np.log(n)),
-        -2 * log_likelihood + 2 * parameters * spare / (spare - parameters - 1),
-    )

@@ -1,7 +1,7 @@
 """How often do intervals hold the truth? Coverage of classical and Bayesian pooling, simulated.
 
-Run ``python evidence/coverage.py [--replicates 2000] [--seed 1]``. It takes about ten minutes and
-writes coverage.md beside itself. tests/test_frequentist_coverage.py holds a small grid of it to
+Run ``python evidence/pooling_coverage.py [--replicates 2000] [--seed 1]``. It takes about ten minutes and
+writes pooling_coverage.md beside itself. tests/test_frequentist_coverage.py holds a small grid of it to
 thresholds.
 
 Data come from `bayesma.simulation`, tau2 and classical intervals from `bm.pool`. The posterior is
@@ -343,7 +343,7 @@ def of_tau2(scores: dict[Cell, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-HEAD = """# Coverage: made by evidence/coverage.py
+HEAD = """# Coverage: made by evidence/pooling_coverage.py
 
 {replicates} meta-analyses a cell, seed {seed}; true mean {mean}. All methods answer on the same
 data. tau2 and the classical intervals are `bm.pool`'s. The posterior is that of the model
@@ -364,7 +364,7 @@ def main() -> None:
         scores[cell] = run(cell, asked.replicates, asked.seed)
         print(cell, scores[cell].round(3).to_string(), sep="\n", flush=True)
     text = page(scores, asked.replicates, asked.seed)
-    (HERE / "coverage.md").write_text(text, encoding="utf-8")
+    (HERE / "pooling_coverage.md").write_text(text, encoding="utf-8")
     print(text)
 
 
