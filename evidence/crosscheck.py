@@ -29,9 +29,9 @@ MODELS = {
     "simulated_decay": ("simulated_decay", None),
 }
 KEY = """
-Intervals are 95%. *Difference*: frequentist minus Bayesian, in posterior standard deviations (SD: how
-far the posterior spreads), for a half-life on its logarithm. The reasons say how far something moves
-the *Bayesian* answer, so their signs are the opposite. *Prior pull*: what the priors move.
+Intervals are 95%. *Difference*: frequentist minus Bayesian, in posterior standard deviations (SD:
+how far the posterior spreads), for a half-life on its logarithm. The reasons say how far something
+moves the *Bayesian* answer, so their signs are the opposite. *Prior pull*: what the priors move.
 *Averaging*: the posterior mean is taken over all curves, or all tau, that the data allow, the
 classical answer is the one best of them. *Small k*: fewer than ten studies. *Wald*: an interval of
 estimate -+ quantile x standard error. A new study's answers are predictive draws, known to about a

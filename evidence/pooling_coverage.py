@@ -1,8 +1,8 @@
 """How often do intervals hold the truth? Coverage of classical and Bayesian pooling, simulated.
 
-Run ``python evidence/pooling_coverage.py [--replicates 2000] [--seed 1]``. It takes about ten minutes and
-writes pooling_coverage.md beside itself. tests/test_frequentist_coverage.py holds a small grid of it to
-thresholds.
+Run ``python evidence/pooling_coverage.py [--replicates 2000] [--seed 1]``. It takes about ten
+minutes and writes pooling_coverage.md beside itself. tests/test_frequentist_coverage.py holds a
+small grid of it to thresholds.
 
 Data come from `bayesma.simulation`, tau2 and classical intervals from `bm.pool`. The posterior is
 the shipped model's, default priors included, but no sampler draws it: with one effect a study the

@@ -1,4 +1,4 @@
-"""Coverage of pooling: the quadrature behind evidence/pooling_coverage.py, and a small grid of it."""
+"""Coverage of pooling: the quadrature of evidence/pooling_coverage.py, and a small grid of it."""
 
 from __future__ import annotations
 
