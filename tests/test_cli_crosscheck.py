@@ -68,3 +68,10 @@ def test_a_file_that_is_not_there_is_refused(folder, tmp_path):
     result = run(folder, "--published", tmp_path / "no.csv")
     assert result.exit_code == 2
     assert "no.csv: cannot be read as CSV" in result.stderr
+
+
+def test_a_picture_of_an_unknown_kind_is_refused_before_any_work(folder, tmp_path):
+    result = run(folder, "--picture", tmp_path / "check.jpg")
+    assert result.exit_code == 2
+    assert "pictures are .png, .svg, .pdf" in " ".join(result.stderr.split())
+    assert not (tmp_path / "check.jpg").exists()

@@ -9,13 +9,12 @@ import typer
 
 from bayesma.cli.app import app
 from bayesma.cli.console import OUT
-from bayesma.cli.files import write_csv
+from bayesma.cli.files import check_picture, save_picture, write_csv
 from bayesma.cli.notes import noted, print_notes
 from bayesma.cli.options import At, By, Ci, Csv, Delay, Folder, Json
 from bayesma.cli.parsing import parsed_delays, read_covariates
 from bayesma.cli.printing import print_cells, print_json
 from bayesma.errors import DataError
-from bayesma.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +47,7 @@ def crosscheck(
     from bayesma.checks import cross_check
     from bayesma.posterior import load_fit
 
+    check_picture(png, "--picture")
     fit = load_fit(folder)
     printed = None if published is None else _printed(published)
     with noted() as notes:
@@ -58,7 +58,7 @@ def crosscheck(
         from bayesma.plots import plot_crosscheck
 
         figure = plot_crosscheck(check)
-        write_whole(png, lambda path: figure.savefig(path, format="png", dpi=150))
+        save_picture(png, figure)
     if as_json:
         table = check.table.copy()
         table.attrs |= {"sentences": list(check.sentences)}

@@ -7,19 +7,20 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayesma.errors import (
-    BayesmaError,
-)
+from bayesma.errors import BayesmaError, QueryError
 from bayesma.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from bayesma.posterior import Fit
 
 
-__all__ = ["draw", "prepare", "write_csv"]
+__all__ = ["check_picture", "draw", "prepare", "save_picture", "write_csv"]
+
+PICTURES = (".png", ".svg", ".pdf")
 
 
 def prepare(folder: Path, *names: str) -> None:
@@ -46,6 +47,18 @@ def write_csv(target: Path | None, table: pd.DataFrame) -> None:
         write_whole(target, lambda path: path.write_text(text, encoding="utf-8", newline=""))
 
 
+def check_picture(target: Path | None, option: str) -> None:
+    """Refuse a picture of a kind that is not drawn, before any work is done."""
+    if target is not None and target.suffix and target.suffix.lower() not in PICTURES:
+        raise QueryError(f"{option} {target}: pictures are {', '.join(PICTURES)}")
+
+
+def save_picture(target: Path, figure: Figure) -> None:
+    """Write a figure as its name says, or as PNG where it says nothing."""
+    kind = target.suffix.lower().removeprefix(".") or "png"
+    write_whole(target, lambda path: figure.savefig(path, format=kind, dpi=150))
+
+
 def draw(
     target: Path,
     fit: Fit,
@@ -60,4 +73,4 @@ def draw(
 
     points = study_points(fit, curve)
     figure = plot_decay(curve, points, ci_prob=ci, log_delay=log_delay, title=title)
-    write_whole(target, lambda path: figure.savefig(path, format="png", dpi=150))
+    save_picture(target, figure)

@@ -11,18 +11,17 @@ from bayesma.cli.answers import answer, notes_of
 from bayesma.cli.app import app
 from bayesma.cli.asking import Asked, check, fitted
 from bayesma.cli.console import OUT
+from bayesma.cli.files import check_picture, save_picture
 from bayesma.cli.forest import print_forest
 from bayesma.cli.notes import print_notes
 from bayesma.cli.options import Csv, Json
 from bayesma.cli.tables import Reading, effects_of
 from bayesma.errors import QueryError
-from bayesma.files import write_whole
 
 __all__ = ["pool_table"]
 
 # Rows of a forest that a terminal shows.
 MOST = 40
-PICTURES = (".png", ".svg", ".pdf")
 
 
 @app.command("pool")
@@ -102,11 +101,11 @@ def pool_table(
     as_json: Json = False,
 ) -> None:
     """Pool effects: a forest, heterogeneity, subgroups or a meta-regression, without sampling."""
-    asked = Asked(method, ci, ci_prob, by, tau2, formula, random, df, rho, within, tau2_ci,
-                  prediction)  # fmt: skip
+    asked = Asked(
+        method, ci, ci_prob, by, tau2, formula, random, df, rho, within, tau2_ci, prediction
+    )
     check(asked)
-    if picture is not None and picture.suffix.lower() not in PICTURES:
-        raise QueryError(f"--picture {picture}: pictures are {', '.join(PICTURES)}")
+    check_picture(picture, "--picture")
     how = Reading(columns, units, members, sheet, ranges, data)
     effects = effects_of(table, how, measure, variance, rho or 0.0, within or "experiment")
     found = fitted(effects, asked)
@@ -133,6 +132,4 @@ def pool_table(
 def _draw(picture: Path, found: Any, labels: str | None, sides: list[str] | None) -> None:
     from bayesma.plots import plot_forest
 
-    figure = plot_forest(found, labels=labels, favours=sides)
-    kind = picture.suffix.lower().removeprefix(".")
-    write_whole(picture, lambda path: figure.savefig(path, format=kind, dpi=200))
+    save_picture(picture, plot_forest(found, labels=labels, favours=sides))

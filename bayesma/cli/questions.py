@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bayesma.cli.app import app
-from bayesma.cli.files import draw
+from bayesma.cli.files import check_picture, draw
 from bayesma.cli.notes import noted
 from bayesma.cli.options import At, By, Ci, Csv, Delay, Folder, Json, Rope
 from bayesma.cli.parsing import (
@@ -51,6 +51,7 @@ def curve(
     from bayesma.posterior import load_fit
     from bayesma.queries import decay_curve, grid, summary
 
+    check_picture(png, "--png")
     fit = load_fit(folder)
     asked = read_covariates(fit.design, by, at)
     delays = read_delays(fit.design, delay)

@@ -37,6 +37,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 METHODS = ("REML", "ML")
+# Two ends of one flat ridge are no two maxima: their likelihoods agree to a sum's rounding.
+RIDGE = 1e-7
 DFS = {"z": "z", "t": "t", "residual": "t", "containment": "containment", "contain": "containment"}
 
 
@@ -302,6 +304,8 @@ def _other_maxima(found: Sequence[Floats], deviance: Floats, apart: Bools) -> tu
     next_best = int(np.argmin(np.where(apart, deviance, np.inf)))
     values = ", ".join(f"{value:.4g}" for value in found[next_best])
     lower = (deviance[next_best] - deviance.min()) / 2
+    if lower < RIDGE:
+        return ()
     return (
         f"the likelihood has another maximum, lower by {lower:.3g}, at sigma2 = {values}; the "
         "highest is reported",
