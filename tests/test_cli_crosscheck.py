@@ -6,7 +6,7 @@ from fits import prior_fit
 from typer.testing import CliRunner
 
 import bayesma as bm
-from bayesma.cli import app
+from bayesma.cli import app, checking
 from bayesma.effects import effect_sizes
 
 RUNNER = CliRunner()
@@ -75,3 +75,10 @@ def test_a_picture_of_an_unknown_kind_is_refused_before_any_work(folder, tmp_pat
     assert result.exit_code == 2
     assert "pictures are .png, .svg, .pdf" in " ".join(result.stderr.split())
     assert not (tmp_path / "check.jpg").exists()
+
+
+def test_what_has_faded_is_printed_as_0():
+    row = {"bayesian": 0.393, "bayesian_ci_low": 7.5e-41, "bayesian_ci_high": 1.13}
+    assert checking._answer(row, "bayesian") == "0.393 [0, 1.13]"
+    small = {"bayesian": 2e-6, "bayesian_ci_low": 1e-6, "bayesian_ci_high": 3e-6}
+    assert checking._answer(small, "bayesian") == "2e-06 [1e-06, 3e-06]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from bayesma.posterior import Fit
 
 __all__ = ["crosscheck"]
+
+
+NOTHING = 1e-5
 
 
 @app.command()
@@ -110,5 +114,9 @@ def _print(check: CrossCheck) -> None:
 def _answer(row: Any, name: str) -> str:
     """Return an estimate with its interval, as far as there is one."""
     numbers = (row[name], row[f"{name}_ci_low"], row[f"{name}_ci_high"])
-    middle, low, high = ("" if value != value else f"{value:.3g}" for value in numbers)
+    # An effect long faded is 1e-40 on paper, and 0 beside the other end of its interval.
+    least = NOTHING * max((abs(value) for value in numbers if abs(value) < math.inf), default=0)
+    middle, low, high = (
+        "" if value != value else f"{0.0 if abs(value) < least else value:.3g}" for value in numbers
+    )
     return f"{middle} [{low}, {high}]".strip() if low and high else middle
