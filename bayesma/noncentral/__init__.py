@@ -1,1 +1,1 @@
-"""The exact likelihood of standardised mean differences: noncentral t, and what shares an SD."""
+"""The exact likelihood of standardised mean differences: noncentral t, dependent rows and all."""

@@ -213,21 +213,73 @@ def _chunk(plan: _Plan, draws: _Draws, rows: bool) -> tuple[Floats, Floats | Non
     places = plan.elements.laws.places(tree.closed)
     laws = plan.elements.laws.take(tree.closed)
     out[tree.outermost[tree.closed]] = log_densities(laws, gram.take(places))
-    left = rest = None
-    if rows:
-        left = np.zeros(draws.mean.shape)
-        if len(plan.left):
-            depth = _depth_of_left(plan)
-            rest = _absorbed(_gram(plan.left, draws), plan.left, depth, setting)
-            _closed_rows(plan, rest, left)
-    for branch in tree.branches:
+    if plan.rest is None:
+        for branch in tree.branches:
+            own = gram.take(plan.elements.laws.places(branch.elements))
+            out[branch.groups] = integral(branch, own, None, setting)[0]
+        return out, None
+    return out, _left(plan, plan.rest, draws, setting, gram, out)
+
+
+def _left(
+    plan: _Plan, rest: Rest, draws: _Draws, setting: Setting, gram: Gram, out: Floats
+) -> Floats:
+    """Return log p without each row, and fill in that of groups that branches hold."""
+    gram_left = _absorbed(_gram(plan.left, draws), plan.left, _depths(plan, rest), setting)
+    left = np.zeros(draws.mean.shape)
+    closed = np.concatenate([np.zeros(0, dtype=int), *(rest.rows[e] for e in plan.tree.closed)])
+    closed = closed[rest.left[closed] >= 0]
+    if len(closed):
+        which = rest.left[closed]
+        left[closed] = log_densities(rest.laws.take(which), gram_left.take(rest.laws.places(which)))
+    for branch in plan.tree.branches:
         own = gram.take(plan.elements.laws.places(branch.elements))
-        others = None
-        if rows:
-            others = _nothing(gram) if rest is None else rest
-            others = others.take(plan.left.laws.places(branch.left))
+        others = gram_left.take(rest.laws.places(branch.left))
         found, without = integral(branch, own, others, setting)
         out[branch.groups] = found
-        if left is not None and without is not None:
+        if without is not None:
             left[branch.rows] = without
-    return out, left
+    return left
+
+
+def _depths(plan: _Plan, rest: Rest) -> Ints:
+    """Return how many levels each element that is left has in its covariance."""
+    out = np.zeros(len(plan.left), dtype=np.int64)
+    for element, rows in enumerate(rest.rows):
+        some = rest.left[rows]
+        out[some[some >= 0]] = plan.tree.absorbed[element]
+    return out
+
+
+def _gram(elements: Elements, draws: _Draws) -> Gram:
+    """Return the inner products, (densities, draws) or (densities, 1)."""
+    of, laws = elements.laws.of, elements.laws
+
+    def summed(x: Floats) -> Floats:
+        found = np.add.reduceat(x, elements.starts, axis=0) if len(elements) else x
+        return np.asarray(found[of] if laws.mixed else found)
+
+    white = elements.white @ draws.mean
+    loadings = [elements.white @ scale for scale in draws.scales]
+    return Gram(
+        laws.a[:, None],
+        elements.project @ draws.mean,
+        summed(white * white),
+        np.zeros((len(of), 1)),
+        tuple(elements.project @ scale for scale in draws.scales),
+        tuple(summed(white * own) for own in loadings),
+        {
+            (j, k): summed(loadings[j] * loadings[k])
+            for j in range(len(loadings))
+            for k in range(j, len(loadings))
+        },
+    )
+
+
+def _absorbed(gram: Gram, elements: Elements, depth: Ints, setting: Setting) -> Gram:
+    """Return the inner products with the effects of so many levels in the covariance."""
+    depth = depth[elements.laws.of][:, None]
+    for level in range(int(depth.max(initial=0))):
+        tau2 = np.where(depth > level, setting.taus[level] ** 2, 0.0)
+        gram = gram.absorbed(setting.columns[level], tau2)
+    return gram
