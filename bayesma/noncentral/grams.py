@@ -7,6 +7,7 @@ those that follow are of nodes and draws, and broadcast.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -158,7 +159,7 @@ def log_densities(laws: Laws, gram: Gram) -> Floats:
     """Return log p of each element, shape (elements, ...)."""
     df, size, constant = (_like(v, gram.m) for v in (laws.df, laws.size, laws.constant))
     x = gram.m / np.sqrt(df + gram.a)
-    out = laws.moments.log(x.reshape(len(x), -1)).reshape(x.shape)
+    out = laws.moments.log(x.reshape(len(x), math.prod(x.shape[1:]))).reshape(x.shape)
     x *= x
     x -= gram.mm
     x *= 0.5
