@@ -136,6 +136,16 @@ class Gram:
             mc=tuple(x + by * self.cross(j, column) for j, x in enumerate(self.mc)),
         )
 
+    def values_at(self, column: int, by: Floats) -> Gram:
+        """Return the same as `shifted`, for `log_densities` alone: m' S^-1 c is left as it was."""
+        mm = by * self.cross(column, column)
+        mm += 2 * self.mc[column]
+        mm *= by
+        mm += self.mm
+        m = by * self.c[column]
+        m += self.m
+        return replace(self, m=m, mm=mm)
+
     def absorbed(self, column: int, tau2: Floats) -> Gram:
         """Return those under S + tau^2 c c' (Sherman & Morrison 1950)."""
         d = 1 + tau2 * self.cross(column, column)

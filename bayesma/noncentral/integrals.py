@@ -23,8 +23,8 @@ __all__ = ["group_log_likelihoods", "log_likelihoods"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# Numbers of one array, at most: 16 MB.
-AT_ONCE = 2_000_000
+# Numbers of one array, at most: 8 MB.
+AT_ONCE = 1_000_000
 # Trees of the last few designs are kept: an optimiser asks a thousand times.
 KEPT = 8
 

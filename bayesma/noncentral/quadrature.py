@@ -57,7 +57,7 @@ def nodes(reach: float, step: float, stretch: float) -> Nodes:
 
 
 # For an integrand of width 1 the rule is off by 2 exp(-2 pi^2 / step^2).
-PLAIN = nodes(8.0, 0.8, 0.12)
+PLAIN = nodes(7.2, 0.9, 0.12)
 # Without a row an integrand is wider, and elsewhere.
 WIDE = nodes(8.4, 0.7, 0.25)
 
@@ -120,7 +120,7 @@ def integral(
     if len(branch.direct):
         own = gram.take(branch.direct_places).opened()
         moves = by[branch.group[branch.direct][branch.direct_laws.of]]
-        children.append(log_densities(branch.direct_laws, own.shifted(column, moves)))
+        children.append(log_densities(branch.direct_laws, own.values_at(column, moves)))
         if left is not None:
             start = len(branch.left_laws.of)
             leaves.append(_left(branch, left, children[0].shape))
