@@ -121,7 +121,7 @@ class Moments:
 
 def _log_moment(n: Floats, x: Floats, coefficients: Floats) -> Floats:
     w, s = saddle(n, x)
-    out = _polynomial(coefficients, x / s)
+    out: Floats = _polynomial(coefficients, x / s)
     out += (n + 0.5) * np.log(w)
     out -= 0.5 * np.log(s)
     np.divide(n, w, out=s)
@@ -129,7 +129,7 @@ def _log_moment(n: Floats, x: Floats, coefficients: Floats) -> Floats:
     s *= 0.5
     out -= s
     out += 0.5 * LOG_2PI
-    return out
+    return np.asarray(out)
 
 
 def _slope(n: Floats, x: Floats, coefficients: Floats) -> Floats:
@@ -138,8 +138,8 @@ def _slope(n: Floats, x: Floats, coefficients: Floats) -> Floats:
     if len(coefficients) <= POWERS + 1:
         derived = coefficients[1:] * np.arange(1, len(coefficients))[:, None]
     else:
-        derived = chebyshev.chebder(coefficients)
-        derived = np.pad(derived, ((0, 1), (0, 0)))  # as long as before: of Chebyshev's kind
+        # As long as before, so that it is taken for Chebyshev's too.
+        derived = np.pad(np.asarray(chebyshev.chebder(coefficients)), ((0, 1), (0, 0)))
     rest = _polynomial(derived, u) * (1 - u * u)
     return np.asarray(((n + 0.5) - 0.5 * u + (n / w) ** 2 + rest) / s)
 
@@ -190,4 +190,4 @@ def log_noncentral_t(d: ArrayLike, df: ArrayLike, mean: ArrayLike, variance: Arr
     for i, own in enumerate(known):
         mine = np.flatnonzero(which == i)
         out[mine] += Moments(np.array([own])).log(x[mine][None])[0]
-    return out.reshape(shape)
+    return np.asarray(out.reshape(shape))

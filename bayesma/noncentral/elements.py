@@ -85,8 +85,9 @@ class _Columns:
     """Elements as they are gathered."""
 
     def __init__(self, exact: Standardised) -> None:
-        self.exact, self.d = exact, exact.y / exact.correction
-        self.label, self.rows = exact.covariance.labels(), []
+        self.exact, self.d = exact, exact.d
+        self.label = exact.covariance.labels()
+        self.rows: list[Ints] = []
         self.white: list[tuple[Ints, Ints, Floats]] = []
         self.project: list[tuple[Ints, Ints, Floats]] = []
         self.a: list[Floats] = []
@@ -101,15 +102,15 @@ class _Columns:
         k, start = len(index), self.starts[-1]
         i, j = np.nonzero(inverse)
         self.white.append((start + i, index[j], inverse[i, j]))
-        shares, df = self._shares(index)
+        shares, log_weight, df = self._shares(index)
         scaled = np.sqrt(shares) * self.d[index]
         white = scaled @ inverse.T
         along = white @ inverse
         points = np.arange(len(shares)) + self.densities
         self.project.append((np.repeat(points, k), np.tile(index, len(shares)), along.ravel()))
         self.a.append((white**2).sum(axis=1))
-        jacobian = 0.5 * np.log(shares).sum(axis=1) - np.log(self.exact.correction[index]).sum()
-        fixed = log_constant(df, k) - 0.5 * log_det - np.log(len(shares))
+        jacobian = 0.5 * np.log(shares).sum(axis=1) + self.exact.log_jacobian[index].sum()
+        fixed = log_constant(df, k) - 0.5 * log_det + log_weight
         self.constant.append(fixed + jacobian)
         self.df.append(df)
         self.rows.append(index)
@@ -133,12 +134,12 @@ class _Columns:
         factor = np.linalg.cholesky(square)
         return np.linalg.inv(factor), float(2 * np.log(np.diag(factor)).sum())
 
-    def _shares(self, index: Ints) -> tuple[Floats, float]:
-        """Return the share of each row's q in a common one by point, and the freedom of that."""
+    def _shares(self, index: Ints) -> tuple[Floats, Floats, float]:
+        """Return the shares of the rows' q in a common one by point, log weights, and its df."""
         exact = self.exact
         sets, place = np.unique(exact.of[index], return_inverse=True)
         if len(sets) == 1:
-            return np.ones((1, len(index))), float(exact.df[sets[0]])
+            return np.ones((1, len(index))), np.zeros(1), float(exact.df[sets[0]])
         visits, cohorts = exact.visits, []
         for cohort in np.unique(visits.cohort[np.isin(visits.set, sets)]):
             seen = np.searchsorted(sets, visits.set[visits.cohort == cohort])
@@ -148,8 +149,8 @@ class _Columns:
         linked = Linked(
             tuple(map(float, df)), tuple(map(float, own)), tuple(cohorts), float(exact.rho)
         )
-        shares, total = shares_of(linked)
-        return shares[:, place], total
+        shares, log_weight, total = shares_of(linked)
+        return shares[:, place], log_weight, total
 
     def elements(self) -> Elements:
         """Return what was gathered."""

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesma.noncentral.densities import LOG_2PI, Moments, saddle
+from bayesma.noncentral.densities import Moments, saddle
 
 __all__ = ["Gram", "Laws", "Pull", "log_densities", "plug_in", "pull"]
 
@@ -71,9 +71,7 @@ class Laws:
         places = self.places(elements)
         counts = np.diff(np.append(self.starts, len(self.of)))[elements]
         of = np.repeat(np.arange(len(elements)), counts)
-        return Laws(
-            of, self.df[places], self.size[places], self.a[places], self.constant[places]
-        )
+        return Laws(of, self.df[places], self.size[places], self.a[places], self.constant[places])
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from bayesma.grouping import Groups
 from bayesma.noncentral.branches import Branch, Rest, Tree, tree_of
 from bayesma.noncentral.elements import Elements, clusters_of, elements_of
 from bayesma.noncentral.grams import Gram, log_densities
+from bayesma.noncentral.modes import Spreads
 from bayesma.noncentral.quadrature import PLAIN, WIDE, Setting, integral
 
 if TYPE_CHECKING:
@@ -187,8 +188,9 @@ def _columns(scale: Floats, lead: tuple[int, ...]) -> Floats:
     """Return a loading as (rows, draws), or (rows, 1) where all draws share it."""
     scale = np.asarray(scale, dtype=float)
     if all(stride == 0 for stride in scale.strides[:-1]):
-        return scale[(0,) * (scale.ndim - 1)][:, None]
-    return np.broadcast_to(scale, (*lead, scale.shape[-1])).reshape(-1, scale.shape[-1]).T
+        return np.asarray(scale[(0,) * (scale.ndim - 1)][:, None])
+    whole = np.broadcast_to(scale, (*lead, scale.shape[-1]))
+    return np.asarray(whole.reshape(-1, scale.shape[-1]).T)
 
 
 def _weight(plan: _Plan, nodes: int) -> int:
@@ -207,8 +209,8 @@ def _chunk(plan: _Plan, draws: _Draws, rows: bool) -> tuple[Floats, Floats | Non
     """Return log p by group, and without each row, shapes (groups, draws) and (rows, draws)."""
     tree, levels = plan.tree, len(draws.taus)
     columns = tuple(range(levels)) if len(draws.scales) > 1 else (0,) * levels
-    setting = Setting(draws.taus, columns, draws.nu, WIDE if rows else PLAIN)
-    gram = _absorbed(_gram(plan.elements, draws), plan.elements, tree.absorbed, setting)
+    setting = Setting(Spreads(draws.taus, columns), draws.nu, WIDE if rows else PLAIN)
+    gram = _absorbed(_gram(plan.elements, draws), plan.elements, tree.absorbed, setting.spreads)
     out = np.zeros((plan.groups, draws.mean.shape[1]))
     places = plan.elements.laws.places(tree.closed)
     laws = plan.elements.laws.take(tree.closed)
@@ -225,7 +227,7 @@ def _left(
     plan: _Plan, rest: Rest, draws: _Draws, setting: Setting, gram: Gram, out: Floats
 ) -> Floats:
     """Return log p without each row, and fill in that of groups that branches hold."""
-    gram_left = _absorbed(_gram(plan.left, draws), plan.left, _depths(plan, rest), setting)
+    gram_left = _absorbed(_gram(plan.left, draws), plan.left, _depths(plan, rest), setting.spreads)
     left = np.zeros(draws.mean.shape)
     closed = np.concatenate([np.zeros(0, dtype=int), *(rest.rows[e] for e in plan.tree.closed)])
     closed = closed[rest.left[closed] >= 0]
@@ -276,10 +278,10 @@ def _gram(elements: Elements, draws: _Draws) -> Gram:
     )
 
 
-def _absorbed(gram: Gram, elements: Elements, depth: Ints, setting: Setting) -> Gram:
+def _absorbed(gram: Gram, elements: Elements, depth: Ints, spreads: Spreads) -> Gram:
     """Return the inner products with the effects of so many levels in the covariance."""
     depth = depth[elements.laws.of][:, None]
     for level in range(int(depth.max(initial=0))):
-        tau2 = np.where(depth > level, setting.taus[level] ** 2, 0.0)
-        gram = gram.absorbed(setting.columns[level], tau2)
+        tau2 = np.where(depth > level, spreads.taus[level] ** 2, 0.0)
+        gram = gram.absorbed(spreads.columns[level], tau2)
     return gram

@@ -8,9 +8,7 @@ sinh(a u) / a), so that one set of nodes also serves the integrand without one o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +16,12 @@ from scipy.special import gammaln
 
 from bayesma.noncentral.branches import Branch
 from bayesma.noncentral.densities import LOG_2PI
-from bayesma.noncentral.grams import Gram, log_densities, plug_in, pull
+from bayesma.noncentral.grams import Gram, log_densities
+from bayesma.noncentral.modes import Spreads, placed
 
-__all__ = ["Setting", "integral"]
+__all__ = ["PLAIN", "WIDE", "Setting", "integral"]
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-# Newton steps at least, at most, and the longest in widths that ends them.
-FEWEST, MOST, NEAR = 2, 40, 0.3
 
 # Precision of a Student-t effect before data, where nodes are placed by the likelihood alone.
 VAGUE = 1e-16
@@ -64,28 +59,19 @@ WIDE = nodes(8.4, 0.7, 0.25)
 
 @dataclass(frozen=True)
 class Setting:
-    """What the effects are.
+    """What the effects are, and the nodes.
 
     Attributes
     ----------
-    taus : tuple of ndarray, shape (draws,)
-        Innermost first.
-    columns : tuple of int
-        Which loading is each level's.
+    spreads : Spreads
     nu : ndarray, shape (draws,), or None
         Degrees of freedom of the outermost effect.
     nodes : Nodes
     """
 
-    taus: tuple[Floats, ...]
-    columns: tuple[int, ...]
+    spreads: Spreads
     nu: Floats | None
     nodes: Nodes
-
-    def tau(self, branch: Branch) -> Floats:
-        """Return the standard deviation of the effects that a branch stands for."""
-        squares = [tau**2 for tau in self.taus[branch.low : branch.high + 1]]
-        return np.asarray(np.sqrt(np.sum(squares, axis=0)))
 
 
 def integral(
@@ -108,9 +94,10 @@ def integral(
     without : ndarray, shape (rows, ...), or None
         In the order of `branch.rows`.
     """
-    column, tau = setting.columns[branch.low], setting.tau(branch)
-    student = setting.nu is not None and branch.high == len(setting.taus) - 1
-    centre, width = _placed(branch, gram, setting, VAGUE if student else 1.0)
+    spreads = setting.spreads
+    column, tau = spreads.columns[branch.low], spreads.tau(branch)
+    student = setting.nu is not None and branch.high == len(spreads.taus) - 1
+    centre, width = placed(branch, gram, spreads, VAGUE if student else 1.0)
     effect, log_weight = (_student_nodes if student else _nodes)(centre, width, setting)
     by = tau * effect
 
@@ -163,9 +150,7 @@ def _log_sum(values: Floats) -> Floats:
 # -- where the nodes stand -------------------------------------------------------------------------
 
 
-def _nodes(
-    centre: Floats, width: Floats, setting: Setting
-) -> tuple[Floats, Floats]:
+def _nodes(centre: Floats, width: Floats, setting: Setting) -> tuple[Floats, Floats]:
     """Return effects at the nodes, in units of tau, and log weights with the effect's density."""
     rule = setting.nodes
     shape = (1, -1, *(1,) * (centre.ndim - 1))
@@ -204,125 +189,3 @@ def _student_nodes(centre: Floats, width: Floats, setting: Setting) -> tuple[Flo
     log_weight = np.log(span / (STUDENT - 1) / slope)
     log_t = gammaln(0.5 * (nu + 1)) - gammaln(0.5 * nu) - 0.5 * np.log(np.pi * nu)
     return e, log_weight + log_t - 0.5 * (nu + 1) * np.log1p(e * e / nu)
-
-
-@dataclass
-class _Step:
-    """A branch on the way to the maximum.
-
-    Attributes
-    ----------
-    branch : Branch
-    direct : Gram
-        Of the direct elements.
-    inner : list of _Step
-    effect : ndarray, shape (groups, ...)
-    prior : float
-        Precision of the effect before data.
-    """
-
-    branch: Branch
-    direct: Gram
-    inner: list[_Step]
-    effect: Floats
-    prior: float
-    slope: Floats = field(default_factory=lambda: np.zeros(0))
-    d: Floats = field(default_factory=lambda: np.zeros(0))
-    h: Mapping[int, Floats] = field(default_factory=dict)
-
-
-def _started(branch: Branch, gram: Gram, prior: float) -> _Step:
-    inner = [
-        _started(own, gram.take(densities), 1.0)
-        for (own, _), densities in zip(branch.inner, branch.inner_places, strict=True)
-    ]
-    shape = np.broadcast_shapes(gram.m.shape[1:], gram.cc[0, 0].shape[1:])
-    effect = np.zeros((len(branch.groups), *shape))
-    return _Step(branch, gram.take(branch.direct_places), inner, effect, prior)
-
-
-def _placed(branch: Branch, gram: Gram, setting: Setting, prior: float) -> tuple[Floats, Floats]:
-    """Return the mode of each group's effect, in units of tau, and its width there."""
-    step = _started(branch, gram, prior)
-    for count in range(MOST):
-        _eliminated(step, {}, setting, count == 0)
-        moved = _moved(step, {}, setting)
-        if count >= FEWEST and float(np.max(np.abs(moved) * np.sqrt(step.d), initial=0.0)) < NEAR:
-            break
-    return step.effect, 1 / np.sqrt(step.d)
-
-
-def _eliminated(
-    step: _Step, outer: Mapping[int, Floats], setting: Setting, first: bool
-) -> tuple[dict[int, Floats], dict[tuple[int, int], Floats]]:
-    """Return slopes and curvatures by group, the group's own effect eliminated.
-
-    Parameters
-    ----------
-    step : _Step
-    outer : mapping of int to ndarray, shape (groups, ...)
-        Shifts by the effects further out, by loading.
-    setting : Setting
-    first : bool
-        Whether no effect is known yet, and d is taken as normal.
-    """
-    branch, own = step.branch, setting.columns[step.branch.low]
-    tau = setting.tau(branch)
-    shifts = dict(outer)
-    shifts[own] = shifts.get(own, 0.0) + tau * step.effect
-    parts: list[tuple[Mapping[int, Floats], Mapping[tuple[int, int], Floats]]] = []
-    if len(branch.direct):
-        parts.append(_pulled(step, shifts, first))
-    start = len(branch.direct)
-    for inner in step.inner:
-        group = branch.children[start : start + len(inner.branch.groups)]
-        start += len(group)
-        parts.append(
-            _eliminated(inner, {j: x[group] for j, x in shifts.items()}, setting, first)
-        )
-    g, h = ({key: _summed(branch, parts, kind, key) for key in parts[-1][kind]} for kind in (0, 1))
-    step.d = step.prior + tau**2 * h[own, own]
-    step.slope = tau * g[own] - step.prior * step.effect
-    step.h = {j: h[min(j, own), max(j, own)] for j in g}
-    gain, part = tau**2 / step.d, tau * step.slope / step.d
-    return (
-        {j: x - step.h[j] * part for j, x in g.items()},
-        {(j, k): x - gain * step.h[j] * step.h[k] for (j, k), x in h.items()},
-    )
-
-
-def _summed(branch: Branch, parts: list[Any], kind: int, key: Any) -> Floats:
-    values = np.concatenate([part[kind][key] for part in parts])
-    return np.asarray(np.add.reduceat(values[branch.order], branch.starts, axis=0))
-
-
-def _pulled(
-    step: _Step, shifts: Mapping[int, Floats], first: bool
-) -> tuple[dict[int, Floats], Mapping[tuple[int, int], Floats]]:
-    branch, gram = step.branch, step.direct
-    laws = branch.direct_laws
-    if first:
-        found = plug_in(laws, gram)
-    else:
-        group = branch.group[branch.direct][laws.of]
-        for j, shift in shifts.items():
-            gram = gram.shifted(j, shift[group])
-        found = pull(laws, gram)
-    return dict(enumerate(found.g)), found.h
-
-
-def _moved(step: _Step, outer: Mapping[int, Floats], setting: Setting) -> Floats:
-    """Move the effects of a branch and of those inside; return by how much its own."""
-    branch, own = step.branch, setting.columns[step.branch.low]
-    tau = setting.tau(branch)
-    pulled = sum((step.h[j] * x for j, x in outer.items()), 0.0)
-    by = (step.slope - tau * pulled) / step.d
-    step.effect = step.effect + by
-    shifts = dict(outer)
-    shifts[own] = shifts.get(own, 0.0) + tau * by
-    start = len(branch.direct)
-    for inner in step.inner:
-        group = branch.children[start : start + len(inner.branch.groups)]
-        start += len(group)
-        _moved(inner, {j: x[group] for j, x in shifts.items()}, setting)
-    return by

@@ -210,7 +210,9 @@ def classical_fit(
 ) -> ClassicalFit:
     """Return the maximum likelihood fit of a decay model: the twin of `fit`, without priors.
 
-    y ~ N(m, V + group effects), m = level x share(t) / share(t_ref), as in the Bayesian model.
+    y ~ N(m, V + group effects), m = level x share(t) / share(t_ref), as in the Bayesian model; or,
+    with `likelihood = "exact"`, the noncentral t of SMDs with every group effect integrated out
+    (`bayesma.noncentral`), for which there is only ML.
 
     Parameters
     ----------
