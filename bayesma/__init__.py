@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from bayesma.catalogue import datasets, load_dataset
     from bayesma.checks import (
         CrossCheck,
+        ModelComparison,
+        compare_models,
         cross_check,
+        leave_one_row_out,
+        leave_one_study_out,
         recompute_contrast,
         recompute_results,
     )
@@ -144,6 +148,11 @@ __all__ = [
     "cross_check",
     "recompute_contrast",
     "recompute_results",
+    # model choice
+    "ModelComparison",
+    "compare_models",
+    "leave_one_row_out",
+    "leave_one_study_out",
     # questions
     "auc",
     "compare_regimens",
@@ -184,7 +193,11 @@ if not TYPE_CHECKING:
         "catalogue": ("datasets", "load_dataset"),
         "checks": (
             "CrossCheck",
+            "ModelComparison",
+            "compare_models",
             "cross_check",
+            "leave_one_row_out",
+            "leave_one_study_out",
             "recompute_contrast",
             "recompute_results",
         ),

@@ -9,6 +9,7 @@ from scipy import stats
 
 from bayesma import marginal, priors
 from bayesma.analysis import load_analysis
+from bayesma.bayes.masks import without_row
 from bayesma.bayes.model import build_design
 from bayesma.covariance import Blocks, compound_symmetry
 from bayesma.design import design
@@ -345,6 +346,33 @@ def test_left_out_groups_do_not_count():
     by_group, _ = log_likelihoods(plan, draws)
     # Sums of order 100 in another order.
     assert every - some == pytest.approx(by_group[2], abs=1e-10)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+@pytest.mark.parametrize("name", ["two levels", "no level", "proportional", "student"])
+def test_a_left_out_row_takes_its_conditional_density_with_it(name, rho):
+    """log p(y) - log p(y without row i) = log p(y_i | the other rows of its group)."""
+    rows = pd.concat([ROWS, ROWS.assign(row_id=ROWS["row_id"] + "b")], ignore_index=True)
+    table = simulate_table(TRUTH, rows, seed=4)
+    known = rho if SPECS[name].groups else 0.0
+    plan = design(SPECS[name], effect_sizes(table, rho=known, within="experiment"))
+    model = build_design(plan)
+    names = [v.name for v in model.deterministics] + list(plan.scalars)
+    nodes = model.replace_rvs_by_values([model[n] for n in names])
+    evaluate = model.compile_fn(
+        nodes, inputs=model.value_vars, mode=QUICK, on_unused_input="ignore"
+    )
+    rng = np.random.default_rng(5)
+    point = {k: rng.normal(size=np.shape(v)) for k, v in model.initial_point().items()}
+    _, by_row = log_likelihoods(plan, dict(zip(names, evaluate(point), strict=True)))
+    log_density = model.compile_logp(vars=[model["y"]], sum=False, mode=QUICK)
+    (every,) = log_density(point)
+    for row in (0, 7, len(rows) - 1):
+        for data, values in without_row(plan, row).items():
+            model.set_data(data, values)
+        (some,) = log_density(point)
+        # The constant of the row that is gone stays; sums of order 1e3 in another order.
+        assert every - some == pytest.approx(by_row[row] + np.log(2 * np.pi) / 2, abs=1e-9)
 
 
 # -- pooled rows -----------------------------------------------------------------------------------
