@@ -3,6 +3,7 @@
 from bayesma.cli import (  # each adds its commands to the application
     checking,
     commands,
+    comparing,
     fitting,
     pooling,
     questions,
@@ -10,4 +11,14 @@ from bayesma.cli import (  # each adds its commands to the application
 )
 from bayesma.cli.app import app, main
 
-__all__ = ["app", "checking", "commands", "fitting", "main", "pooling", "questions", "syrf"]
+__all__ = [
+    "app",
+    "checking",
+    "commands",
+    "comparing",
+    "fitting",
+    "main",
+    "pooling",
+    "questions",
+    "syrf",
+]
