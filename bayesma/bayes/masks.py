@@ -37,5 +37,11 @@ def without_row(plan: Design, row: int) -> Data:
     row : int
         Position of the row.
     """
-    found = plan.effects.covariance.without([row])
-    return {"whitening_value": found.values, "log_det_v": found.log_det}
+    found = plan.covariance.without([row])
+    include = np.ones(len(plan.effects))
+    include[row] = 0
+    return {
+        "whitening_value": found.values,
+        "log_det_v": found.log_det,
+        "include_row": include,
+    }

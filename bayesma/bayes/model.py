@@ -196,11 +196,13 @@ def _likelihood(
 ) -> None:
     """Add the marginal likelihood as one multivariate observation.
 
-    `include` weighs the outermost groups: a group at 0 is left out, without a new compile.
+    `include` weighs the outermost groups: a group at 0 is left out, without a new compile. So is
+    a row, by `masks.without_row`, which needs `include_row` for what q says of its scale.
     """
     whitening, groups = _whitening(plan), _shared_groups(plan)
     counts = np.bincount(plan.groups.outermost, minlength=len(groups.labels[0])).astype(float)
     include = pm.Data("include", np.ones(len(counts)), dims=plan.unit)
+    include_row = pm.Data("include_row", np.ones(len(plan.effects)), dims="row")
     outermost = pm.Data("outermost_group", plan.groups.outermost, dims="row")
 
     # PyMC substitutes values for random variables in the arguments only, never in a closure.
@@ -215,7 +217,8 @@ def _likelihood(
             by_group = marginal.group_log_likelihood(found, counts, MATHS)
         else:
             by_group = marginal.student_log_likelihood(found, counts, spreads[-1][None], MATHS)
-        return pt.sum(include * by_group) + pt.sum(include[outermost] * pt.log(ratio))
+        counted = include[outermost] * include_row
+        return pt.sum(include * by_group) + pt.sum(counted * pt.log(ratio))
 
     observed = pm.Data("y_observed", plan.y, dims="row")
     arguments = [_ratio(plan), *scales, *taus, *([] if nu is None else [nu])]

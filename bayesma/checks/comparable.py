@@ -202,13 +202,13 @@ def _ids(plan: Design) -> list[str]:
 
 
 def _y(plan: Design) -> pd.Series[float]:
-    return pd.Series(plan.effects.y, index=_ids(plan))
+    return pd.Series(plan.y, index=_ids(plan))
 
 
 def _covariance(plan: Design, place: Mapping[str, int]) -> Floats:
     """Return V with the rows in a common order, shape (rows, rows)."""
     order = np.argsort([place[row] for row in _ids(plan)])
-    return plan.effects.covariance.dense()[np.ix_(order, order)]
+    return plan.covariance.dense()[np.ix_(order, order)]
 
 
 def _partition(plan: Design) -> set[frozenset[str]]:
