@@ -181,8 +181,9 @@ def _groups(fits: Fits) -> list[str]:
 def _few(fits: Fits, by: str) -> list[str]:
     """Refuse sums of so few terms that their standard error says nothing."""
     counts: dict[str, int] = {}
-    for fit in fits.values():
-        plan = fit.design
+    for plan in (fit.design for fit in fits.values()):
+        if plan.pooling is not None:
+            continue
         unit = "rows" if by == "row" else f"{plan.unit} groups"
         n = len(plan.effects) if by == "row" else len(plan.groups.labels[0])
         counts[unit] = min(n, counts.get(unit, n))
