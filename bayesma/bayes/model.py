@@ -202,7 +202,9 @@ def _likelihood(
     whitening, groups = _whitening(plan), _shared_groups(plan)
     counts = np.bincount(plan.groups.outermost, minlength=len(groups.labels[0])).astype(float)
     include = pm.Data("include", np.ones(len(counts)), dims=plan.unit)
-    include_row = pm.Data("include_row", np.ones(len(plan.effects)), dims="row")
+    include_row: Any = np.ones(len(plan.effects))
+    if plan.exact is not None:  # else its scale is no part of the density
+        include_row = pm.Data("include_row", include_row, dims="row")
     outermost = pm.Data("outermost_group", plan.groups.outermost, dims="row")
 
     # PyMC substitutes values for random variables in the arguments only, never in a closure.
