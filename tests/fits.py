@@ -128,7 +128,8 @@ def conjugate_fit(
         "posterior": xr.Dataset(arrays).assign_coords(coords),
         "sample_stats": diverging.assign_coords(coords),
     }
-    settings = Settings(seed=seed, draws=draws, tune=0, chains=chains, progress=False)
+    # As many to warm up where a refit samples by these settings.
+    settings = Settings(seed=seed, draws=draws, tune=draws, chains=chains, progress=False)
     return Fit(engine._tree(plan, xr.DataTree.from_dict(groups), settings), plan)
 
 

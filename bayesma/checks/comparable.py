@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from bayesma.design import Design
 from bayesma.posterior import Fit
@@ -14,7 +14,6 @@ from bayesma.posterior import Fit
 __all__ = ["faults_of"]
 
 Fits = Mapping[str, Fit]
-Floats = NDArray[np.float64]
 
 FEWEST = 10
 # Rounding of numbers that were written to a file and read again.
@@ -92,7 +91,8 @@ def _rows(fits: Fits) -> list[str]:
     """Refuse fits of different rows, with what each left out."""
     ids = {name: _ids(fit.design) for name, fit in fits.items()}
     union = dict.fromkeys(row for rows in ids.values() for row in rows)
-    lacking = {name: [row for row in union if row not in set(rows)] for name, rows in ids.items()}
+    held = {name: set(rows) for name, rows in ids.items()}
+    lacking = {name: [row for row in union if row not in rows] for name, rows in held.items()}
     if not any(lacking.values()):
         return []
     said, delays = [], False
@@ -147,15 +147,14 @@ def _variances(fits: Fits) -> list[str]:
     for name in others:
         theirs = _covariance(fits[name].design, place)
         formulas = [fits[n].design.effects.variance for n in (name, first)]
-        if not np.allclose(np.diag(theirs), np.diag(v), rtol=ROUNDING, atol=0):
+        if not np.allclose(theirs.diagonal(), v.diagonal(), rtol=ROUNDING, atol=0):
             told = f" ({formulas[0]} and {formulas[1]})" if formulas[0] != formulas[1] else ""
             faults.append(
                 f"sampling variances: those of {_quoted(name)} are not those of "
                 f"{_quoted(first)}{told}; v is part of the plug-in density N(y; theta, v), so "
                 "variance formulas would be ranked instead of models. Use one formula"
             )
-        # Beside variances of 0.1 to 1, a covariance this small is rounding.
-        elif not np.allclose(theirs, v, rtol=ROUNDING, atol=ROUNDING * float(np.diag(v).min())):
+        elif abs(theirs - v).max() > ROUNDING * v.diagonal().max():
             faults.append(
                 f"sampling covariances: those of {_quoted(name)} are not those of "
                 f"{_quoted(first)}; V is part of the plug-in density N(y; theta, V). Use one "
@@ -206,10 +205,18 @@ def _y(plan: Design) -> pd.Series[float]:
     return pd.Series(plan.y, index=_ids(plan))
 
 
-def _covariance(plan: Design, place: Mapping[str, int]) -> Floats:
+def _covariance(plan: Design, place: Mapping[str, int]) -> csr_array:
     """Return V with the rows in a common order, shape (rows, rows)."""
-    order = np.argsort([place[row] for row in _ids(plan)])
-    return plan.covariance.dense()[np.ix_(order, order)]
+    at = np.array([place[row] for row in _ids(plan)])
+    single = np.flatnonzero(plan.covariance.labels() < 0)
+    rows, columns, values = [at[single]], [at[single]], [plan.covariance.v[single]]
+    for index, matrix in plan.covariance.blocks:
+        grid = np.meshgrid(at[index], at[index], indexing="ij")
+        rows.append(grid[0].ravel())
+        columns.append(grid[1].ravel())
+        values.append(matrix.ravel())
+    where = np.concatenate(rows), np.concatenate(columns)
+    return csr_array((np.concatenate(values), where), shape=(len(at), len(at)))
 
 
 def _partition(plan: Design) -> set[frozenset[str]]:
