@@ -73,7 +73,8 @@ def ranking(found: bm.ModelComparison) -> pd.DataFrame:
     digits = {"p_worse": 3, "weight": 2, "n_bad_k": 0, "refitted": 0}
     table = found.table.copy()
     for name in table:
-        table[name] = [f"{value:.{digits.get(str(name), 1)}f}" for value in table[name]]
+        shown = [f"{value:.{digits.get(str(name), 1)}f}" for value in table[name]]
+        table[name] = ["" if text == "nan" else text for text in shown]
     return table
 
 
@@ -90,18 +91,22 @@ def curves(fits: dict[str, bm.Fit], weights: pd.Series[float]) -> pd.DataFrame:
     """Return the population mean by regimen and delay: each model's, and the stacked one's."""
     rng = np.random.default_rng(SEED)
     rows, mixed = [], []
+    labels: list[str] = []
+    seen = np.zeros(0, dtype=bool)
     for name, fit in fits.items():
         at = bm.grid(fit, regimen=["single", "repeated"], delay=DELAYS)
         curve = bm.decay_curve(fit, at)
         values = curve.stack(sample=("chain", "draw")).transpose("point", "sample").values
         share = max(float(weights[name]), 0.0)
         mixed.append(values[:, rng.integers(values.shape[1], size=round(MIXED * share))])
-        labels = [
-            f"{r.regimen}, {r.delay:.2g} d" for r in bm.summary(curve).itertuples(index=False)
-        ]
+        table = bm.summary(curve)
+        labels = [f"{r.regimen}, {r.delay:.2g} d" for r in table.itertuples(index=False)]
+        seen = ~table["beyond_data"].to_numpy(dtype=bool)
         rows.append({"model": name} | dict(zip(labels, _cells(values), strict=True)))
     stacked = _cells(np.concatenate(mixed, axis=1))
-    return pd.DataFrame([*rows, {"model": "stacked"} | dict(zip(labels, stacked, strict=True))])
+    rows.append({"model": "stacked"} | dict(zip(labels, stacked, strict=True)))
+    within = [label for label, there in zip(labels, seen, strict=True) if there]
+    return pd.DataFrame(rows)[["model", *within]]
 
 
 def _cells(values: np.ndarray) -> list[str]:
