@@ -92,7 +92,7 @@ def curves(fits: dict[str, bm.Fit], weights: pd.Series[float]) -> pd.DataFrame:
     rng = np.random.default_rng(SEED)
     rows, mixed = [], []
     labels: list[str] = []
-    seen = np.zeros(0, dtype=bool)
+    beyond: set[str] = set()
     for name, fit in fits.items():
         at = bm.grid(fit, regimen=["single", "repeated"], delay=DELAYS)
         curve = bm.decay_curve(fit, at)
@@ -101,12 +101,12 @@ def curves(fits: dict[str, bm.Fit], weights: pd.Series[float]) -> pd.DataFrame:
         mixed.append(values[:, rng.integers(values.shape[1], size=round(MIXED * share))])
         table = bm.summary(curve)
         labels = [f"{r.regimen}, {r.delay:.2g} d" for r in table.itertuples(index=False)]
-        seen = ~table["beyond_data"].to_numpy(dtype=bool)
+        if "beyond_data" in table:  # no decay, no delay that is beyond
+            beyond |= set(np.array(labels)[table["beyond_data"].to_numpy(dtype=bool)])
         rows.append({"model": name} | dict(zip(labels, _cells(values), strict=True)))
     stacked = _cells(np.concatenate(mixed, axis=1))
     rows.append({"model": "stacked"} | dict(zip(labels, stacked, strict=True)))
-    within = [label for label, there in zip(labels, seen, strict=True) if there]
-    return pd.DataFrame(rows)[["model", *within]]
+    return pd.DataFrame(rows).drop(columns=list(beyond))
 
 
 def _cells(values: np.ndarray) -> list[str]:
