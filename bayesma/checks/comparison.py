@@ -19,7 +19,7 @@ __all__ = ["ModelComparison", "compare_models"]
 UNITS = ("study", "row")
 WEIGHTS = ("stacking", "bb-pseudo-bma", "pseudo-bma")
 COLUMNS = ["elpd", "se", "elpd_diff", "dse", "p_worse", "p", "weight", "n_bad_k", "refitted"]
-# Sivula, Magnusson, Matamoros & Vehtari 2020, arXiv:2008.10296, section 6: where the models
+# Sivula, Magnusson, Matamoros & Vehtari 2020, arXiv:2008.10296: where the models
 # predict alike (a difference under 4) or the units are few, the normal approximation of the
 # difference's error is too narrow.
 ALIKE, ERRORS, MANY = 4.0, 2.0, 100

@@ -34,7 +34,7 @@ def leave_one_study_out(fit: Fit, refit: bool = True, progress: bool = False) ->
     """Return the expected log predictive density of one new study.
 
     elpd = sum_s log p(y_s | y_-s), with p(y_s | parameters) the marginal density of all rows of
-    study s (Vehtari, Gelman & Gabry 2017, Statistics and Computing 27:1413, eq. 4 and 10).
+    study s (Vehtari, Gelman & Gabry 2017, Statistics and Computing 27:1413, eq. 4).
 
     Parameters
     ----------
