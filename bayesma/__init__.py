@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         plot_forest,
     )
     from bayesma.posterior import Fit, load_fit
+    from bayesma.priors import heterogeneity_priors
     from bayesma.queries import (
         auc,
         compare_regimens,
@@ -107,6 +108,7 @@ __all__ = [
     "load_analysis",
     "load_spec",
     "priors",
+    "heterogeneity_priors",
     # fits
     "Fit",
     "build",
@@ -237,6 +239,7 @@ if not TYPE_CHECKING:
             "plot_forest",
         ),
         "posterior": ("Fit", "load_fit"),
+        "priors": ("heterogeneity_priors",),
         "queries": (
             "auc",
             "compare_regimens",
