@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         plot_crosscheck,
         plot_decay,
         plot_forest,
+        plot_prior_predictive,
     )
     from bayesma.posterior import Fit, load_fit
     from bayesma.priors import heterogeneity_priors
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
         grid,
         half_life,
         hours,
+        prior_predictive,
         small_study_effect,
         study_effects,
         study_points,
@@ -155,6 +157,7 @@ __all__ = [
     "grid",
     "half_life",
     "hours",
+    "prior_predictive",
     "small_study_effect",
     "study_effects",
     "study_points",
@@ -165,6 +168,7 @@ __all__ = [
     "plot_crosscheck",
     "plot_decay",
     "plot_forest",
+    "plot_prior_predictive",
     # what can go wrong
     "BayesmaError",
     "ConvergenceWarning",
@@ -237,6 +241,7 @@ if not TYPE_CHECKING:
             "plot_crosscheck",
             "plot_decay",
             "plot_forest",
+            "plot_prior_predictive",
         ),
         "posterior": ("Fit", "load_fit"),
         "priors": ("heterogeneity_priors",),
@@ -249,6 +254,7 @@ if not TYPE_CHECKING:
             "grid",
             "half_life",
             "hours",
+            "prior_predictive",
             "small_study_effect",
             "study_effects",
             "study_points",
