@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bayesma.checks import (
         CrossCheck,
         cross_check,
+        prior_sensitivity,
         recompute_contrast,
         recompute_results,
     )
@@ -146,6 +147,7 @@ __all__ = [
     # the cross-check
     "CrossCheck",
     "cross_check",
+    "prior_sensitivity",
     "recompute_contrast",
     "recompute_results",
     # questions
@@ -191,6 +193,7 @@ if not TYPE_CHECKING:
         "checks": (
             "CrossCheck",
             "cross_check",
+            "prior_sensitivity",
             "recompute_contrast",
             "recompute_results",
         ),
