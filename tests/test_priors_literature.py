@@ -98,6 +98,19 @@ def test_a_model_file_may_name_a_prior_and_the_spec_holds_its_numbers(tmp_path):
         bm.load_spec(path)
 
 
+def test_a_variant_replaces_a_prior_by_one_of_another_family(tmp_path):
+    path = tmp_path / "variants.toml"
+    path.write_text(
+        'data = "simulated_decay"\n[spec]\npeak = "1 + (1 | study)"\ndecay = "none"\n'
+        "priors = { peak = { normal = [0, 3] }, tau = { half_normal = [2] } }\n"
+        '[variants.people.spec]\npriors = { tau = { named = "rhodes_2015_general" } }\n',
+        encoding="utf-8",
+    )
+    found = bm.load_spec(path, "people").priors
+    assert found["tau"] == priors.named("rhodes_2015_general")
+    assert found["peak"] == priors.normal(0, 3)
+
+
 @pytest.mark.parametrize(
     ("record", "message"),
     [

@@ -110,11 +110,12 @@ def _path(source: str | Path) -> Path:
     return shipped
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any], table: str = "") -> dict[str, Any]:
     out = dict(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(out.get(key), dict)
-        out[key] = _merged(out[key], value) if both else value
+        # A prior is replaced whole: two families in one are none.
+        both = isinstance(value, dict) and isinstance(out.get(key), dict) and table != "priors"
+        out[key] = _merged(out[key], value, key) if both else value
     return out
 
 
