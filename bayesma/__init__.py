@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         cross_check,
         leave_one_row_out,
         leave_one_study_out,
+        prior_sensitivity,
         recompute_contrast,
         recompute_results,
     )
@@ -67,8 +68,10 @@ if TYPE_CHECKING:
         plot_crosscheck,
         plot_decay,
         plot_forest,
+        plot_prior_predictive,
     )
     from bayesma.posterior import Fit, load_fit
+    from bayesma.priors import heterogeneity_priors
     from bayesma.queries import (
         auc,
         compare_regimens,
@@ -78,6 +81,7 @@ if TYPE_CHECKING:
         grid,
         half_life,
         hours,
+        prior_predictive,
         small_study_effect,
         study_effects,
         study_points,
@@ -111,6 +115,7 @@ __all__ = [
     "load_analysis",
     "load_spec",
     "priors",
+    "heterogeneity_priors",
     # fits
     "Fit",
     "build",
@@ -146,6 +151,7 @@ __all__ = [
     # the cross-check
     "CrossCheck",
     "cross_check",
+    "prior_sensitivity",
     "recompute_contrast",
     "recompute_results",
     # model choice
@@ -162,6 +168,7 @@ __all__ = [
     "grid",
     "half_life",
     "hours",
+    "prior_predictive",
     "small_study_effect",
     "study_effects",
     "study_points",
@@ -172,6 +179,7 @@ __all__ = [
     "plot_crosscheck",
     "plot_decay",
     "plot_forest",
+    "plot_prior_predictive",
     # what can go wrong
     "BayesmaError",
     "ConvergenceWarning",
@@ -198,6 +206,7 @@ if not TYPE_CHECKING:
             "cross_check",
             "leave_one_row_out",
             "leave_one_study_out",
+            "prior_sensitivity",
             "recompute_contrast",
             "recompute_results",
         ),
@@ -248,8 +257,10 @@ if not TYPE_CHECKING:
             "plot_crosscheck",
             "plot_decay",
             "plot_forest",
+            "plot_prior_predictive",
         ),
         "posterior": ("Fit", "load_fit"),
+        "priors": ("heterogeneity_priors",),
         "queries": (
             "auc",
             "compare_regimens",
@@ -259,6 +270,7 @@ if not TYPE_CHECKING:
             "grid",
             "half_life",
             "hours",
+            "prior_predictive",
             "small_study_effect",
             "study_effects",
             "study_points",

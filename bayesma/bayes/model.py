@@ -35,6 +35,11 @@ DISTRIBUTIONS: dict[str, Any] = {
     "half_normal": lambda name, p, **kw: pm.HalfNormal(name, p.sigma, **kw),
     "half_cauchy": lambda name, p, **kw: pm.HalfCauchy(name, p.sigma, **kw),
     "log_normal": lambda name, p, **kw: pm.LogNormal(name, p.mu, p.sigma, **kw),
+    "log_student_t": lambda name, p, **kw: pm.Deterministic(
+        name,
+        pt.exp(pm.StudentT(f"{name}_log", nu=p.nu, mu=p.mu, sigma=p.sigma, **kw)),
+        dims=kw.get("dims"),
+    ),
     "gamma": lambda name, p, **kw: pm.Gamma(name, alpha=p.alpha, beta=p.beta, **kw),
     "uniform": lambda name, p, **kw: pm.Uniform(name, p.lower, p.upper, **kw),
 }

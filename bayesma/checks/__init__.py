@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from bayesma.checks.crosscheck.noun import CrossCheck, cross_check
+from bayesma.checks.powerscaling import prior_sensitivity
 from bayesma.checks.reported import recompute_contrast, recompute_results
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ __all__ = [
     "cross_check",
     "leave_one_row_out",
     "leave_one_study_out",
+    "prior_sensitivity",
     "recompute_contrast",
     "recompute_results",
 ]
