@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from bayesma.bayes import build, fit
     from bayesma.catalogue import datasets, load_dataset
     from bayesma.checks import (
+        Calibration,
         CrossCheck,
+        calibrate,
         cross_check,
+        load_calibration,
         recompute_contrast,
         recompute_results,
     )
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
         trim_and_fill,
     )
     from bayesma.plots import (
+        plot_calibration,
         plot_crosscheck,
         plot_decay,
         plot_forest,
@@ -144,6 +148,10 @@ __all__ = [
     "cross_check",
     "recompute_contrast",
     "recompute_results",
+    # calibration
+    "Calibration",
+    "calibrate",
+    "load_calibration",
     # questions
     "auc",
     "compare_regimens",
@@ -160,6 +168,7 @@ __all__ = [
     "summary",
     "time_to_loss",
     "unknown_delays",
+    "plot_calibration",
     "plot_crosscheck",
     "plot_decay",
     "plot_forest",
@@ -183,8 +192,11 @@ if not TYPE_CHECKING:
         "bayes": ("build", "fit"),
         "catalogue": ("datasets", "load_dataset"),
         "checks": (
+            "Calibration",
             "CrossCheck",
+            "calibrate",
             "cross_check",
+            "load_calibration",
             "recompute_contrast",
             "recompute_results",
         ),
@@ -232,6 +244,7 @@ if not TYPE_CHECKING:
             "trim_and_fill",
         ),
         "plots": (
+            "plot_calibration",
             "plot_crosscheck",
             "plot_decay",
             "plot_forest",

@@ -1,0 +1,1 @@
+"""Simulation-based calibration and coverage: does a model find the truth behind its own data?"""
