@@ -18,9 +18,11 @@ from bayesma.clock import (
 )
 from bayesma.coders import AVERAGE, cell_keys, cell_text
 from bayesma.coding import Predictor, code
+from bayesma.covariance import Blocks
 from bayesma.effects import Effects
 from bayesma.errors import SpecError, UnseenLevelError
 from bayesma.grouping import Groups, check_blocks, grouped
+from bayesma.noncentral.rows import Standardised, standardised, why_not
 from bayesma.pooling import Pooling, gaps_among_members, is_pooled, point_frame, weigh_members
 from bayesma.smallstudy import SIZES, SmallStudy, small_study_term
 from bayesma.spec import SCALARS, ModelSpec
@@ -80,6 +82,8 @@ class Design:
         Unknown delays, which stand at 0 in `points`.
     small_study : SmallStudy or None
         1/sqrt(n) by row, where the effect may go with it.
+    exact : Standardised or None
+        The rows as the exact likelihood takes them; None where the likelihood is normal.
     notes : tuple of str
         What was left out, and why.
     """
@@ -96,7 +100,18 @@ class Design:
     references: Mapping[tuple[str, ...], float]
     latent: LatentDelays | None
     small_study: SmallStudy | None
+    exact: Standardised | None
     notes: tuple[str, ...]
+
+    @property
+    def y(self) -> Floats:
+        """Effects as the likelihood takes them, shape (rows,)."""
+        return self.effects.y if self.exact is None else self.exact.y
+
+    @property
+    def covariance(self) -> Blocks:
+        """Sampling covariance: of y, or of y's numerators where the likelihood is exact."""
+        return self.effects.covariance if self.exact is None else self.exact.covariance
 
     @property
     def covariates(self) -> tuple[str, ...]:
@@ -194,7 +209,8 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
     pooled = is_pooled(effects)
     frame, membership = point_frame(effects, pooled)
     groups = grouped(spec.groups, effects, pooled)
-    check_blocks(effects.covariance, groups)
+    spec, exact, chosen = _likelihood(spec, effects)
+    check_blocks(effects.covariance if exact is None else exact.covariance, groups)
     decay = spec.family
     check_clock(frame, decay)
     predictors = {
@@ -219,11 +235,44 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
         references,
         latent,
         _small_study(spec, effects, pooled),
+        exact,
         # A saved fit's notes stand already.
-        tuple(dict.fromkeys((*effects.notes, *notes, *more, *unknown, *_unused(asked, spec)))),
+        tuple(
+            dict.fromkeys((*effects.notes, *notes, *more, *unknown, *_unused(asked, spec), *chosen))
+        ),
     )
     known = frame if latent is None else frame.fillna({"delay": 0.0})
     return replace(plan, points=plan.at(known))
+
+
+def _likelihood(
+    spec: ModelSpec, effects: Effects
+) -> tuple[ModelSpec, Standardised | None, list[str]]:
+    """Return the spec with its likelihood named, the rows as it takes them, and a note of it."""
+    if spec.likelihood == "normal":
+        return spec, None, []
+    reason = why_not(effects)
+    if spec.likelihood == "auto" and reason:
+        told = f"likelihood: normal, which takes v as known; not exact: {reason}"
+        return replace(spec, likelihood="normal"), None, [told]
+    found = standardised(effects)
+    told = (
+        "likelihood: exact (noncentral t), from the arms; the SD is pooled over "
+        + ("the arms of each row" if len(found.df) == len(effects) else "all arms of a set")
+        + ", and v is not used"
+    )
+    notes = [told]
+    if len(found.df) < len(effects):
+        notes.append(
+            f"rows that share a control measurement with others: "
+            f"{int((np.bincount(found.of)[found.of] > 1).sum())} of {len(effects)}, one SD and "
+            f"one control mean for each of {int((np.bincount(found.of) > 1).sum())} sets"
+        )
+    if len(found.visits.df):
+        notes.append(
+            f"sets of animals measured more than once, rho = {found.rho:g}: {len(found.visits.df)}"
+        )
+    return replace(spec, likelihood="exact"), found, notes
 
 
 def _latent(

@@ -18,7 +18,7 @@ from bayesma.errors import Fault, SpecError, TableError, did_you_mean, nearest
 from bayesma.measures import Measure, hedges_correction, hedges_g, measure_of
 from bayesma.outcomes import with_outcomes
 from bayesma.readers import read_table
-from bayesma.sharing import shared_covariance
+from bayesma.sharing import Sharing, cluster_labels, shared_covariance
 from bayesma.table import StudyTable, require_outcomes
 from bayesma.units import Ranges
 
@@ -54,6 +54,8 @@ class Effects:
         What was computed, flipped, rebuilt or left out, with counts.
     source : str
         Where the rows came from.
+    sharing : Sharing
+        Which rows share animals, from which the covariance was made.
     """
 
     frame: pd.DataFrame
@@ -63,6 +65,7 @@ class Effects:
     members: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
     source: str = "DataFrame"
+    sharing: Sharing = Sharing()
 
     def __len__(self) -> int:
         """Return the number of effects."""
@@ -176,7 +179,8 @@ def effect_sizes(
     frame, told = with_outcomes(table, found, chosen, correct)
     compared = _member_frame(table, members)
     notes = [*table.notes, *told, *(() if members is None else members.told)]
-    covariance, counts = _dependence(frame, found, rho, within, shared_control, same_animals)
+    sharing = Sharing(rho, within, shared_control, same_animals)
+    covariance, counts = _dependence(frame, found, sharing)
     notes += counts
     return Effects(
         frame,
@@ -186,6 +190,7 @@ def effect_sizes(
         compared,
         tuple(notes),
         table.source,
+        sharing,
     )
 
 
@@ -224,23 +229,21 @@ def with_rho(
         If rho is no correlation, a column is unknown, or the covariance is not positive definite.
     """
     measure, _ = measure_of(effects.measure)
-    covariance, counts = _dependence(
-        effects.frame, measure, rho, within, shared_control, same_animals
-    )
-    return replace(effects, covariance=covariance, notes=(*effects.notes, *counts))
+    sharing = Sharing(rho, within, shared_control, same_animals)
+    covariance, counts = _dependence(effects.frame, measure, sharing)
+    notes = (*effects.notes, *counts)
+    return replace(effects, covariance=covariance, notes=notes, sharing=sharing)
 
 
 def _dependence(
-    frame: pd.DataFrame,
-    measure: Measure,
-    rho: float,
-    within: str,
-    shared_control: str | None,
-    same_animals: str | None,
+    frame: pd.DataFrame, measure: Measure, sharing: Sharing
 ) -> tuple[Blocks, list[str]]:
     """Return the sampling covariance, and what is to be said of it."""
-    if shared_control or same_animals:
-        return shared_covariance(frame, measure, rho, within, shared_control, same_animals)
+    rho, within = sharing.rho, sharing.within
+    if sharing.labelled:
+        return shared_covariance(
+            frame, measure, rho, within, sharing.shared_control, sharing.same_animals
+        )
     v = frame["v"].to_numpy(dtype=float)
     if not rho:
         return Blocks(v), []
@@ -248,22 +251,13 @@ def _dependence(
         raise SpecError(
             f"no column '{within}' to correlate within; {did_you_mean(within, list(frame))}"
         )
-    blocks = compound_symmetry(v, _clusters(frame, within), rho)
+    blocks = compound_symmetry(v, [repr(label) for label in cluster_labels(frame, within)], rho)
     rows = sum(len(index) for index, _ in blocks.blocks)
     note = (
         f"effects that correlate (rho = {rho:g}) with others of their {within}: "
         f"{rows} of {len(v)}, in {len(blocks.blocks)} clusters"
     )
     return blocks, [note]
-
-
-def _clusters(frame: pd.DataFrame, within: str) -> list[str]:
-    """Return a label per row that no other study uses, and no other row where there is none."""
-    cells = frame[["study", within]].itertuples(index=False)
-    return [
-        repr((i,)) if pd.isna(label) else repr((study, label))
-        for i, (study, label) in enumerate(cells)
-    ]
 
 
 def _member_frame(table: StudyTable, members: StudyTable | None) -> pd.DataFrame | None:

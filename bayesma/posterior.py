@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from bayesma.diagnostics import (
 from bayesma.effects import Effects
 from bayesma.errors import BayesmaError
 from bayesma.files import write_whole
+from bayesma.sharing import Sharing
 from bayesma.spec import ModelSpec
 
 __all__ = ["Fit", "load_fit", "table_data"]
@@ -180,6 +181,8 @@ def _effects(data: xr.Dataset, record: Mapping[str, Any]) -> Effects:
         members,
         tuple(record["notes"]),
         record["source"],
+        # A fit saved before this was kept has a normal likelihood, which does not ask.
+        Sharing(**record.get("sharing", {})),
     )
 
 
@@ -228,6 +231,7 @@ def table_data(plan: Design) -> tuple[xr.Dataset, dict[str, Any]]:
         "variance": effects.variance,
         "notes": list(plan.notes),
         "source": effects.source,
+        "sharing": asdict(effects.sharing),
         "columns": [str(name) for name in effects.frame],
         "member_columns": [] if members is None else [str(name) for name in members],
     }

@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesma import marginal
+from bayesma.animals import new_outcomes
 from bayesma.coding import Predictor
 from bayesma.covariance import Blocks
-from bayesma.design import Design
+from bayesma.design import Design, design
 from bayesma.maths import NumPyMaths
 from bayesma.mean import VARIABLES, effect_mean, row_mean, spread
+from bayesma.noncentral import integrals
+from bayesma.noncentral.rows import draw_latents, variance_ratios, why_not
 from bayesma.spec import ModelSpec
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "log_likelihoods",
     "mean_at_rows",
     "prior_draws",
+    "regenerated",
     "replicates",
 ]
 
@@ -124,11 +128,29 @@ def _levels(
     plan: Design, draws: Draws, taus: Sequence[Floats]
 ) -> tuple[Floats, list[Floats], list[marginal.Level]]:
     mean = population_mean(plan, draws)
-    residual = plan.effects.y - _with_size(plan, draws, mean)
+    residual = _numerators(plan, draws) - _with_size(plan, draws, mean)
     scales = [np.broadcast_to(scale, residual.shape) for scale in _scales(plan, draws, mean)]
-    whitening = plan.effects.covariance.whitening()
+    whitening = plan.covariance.whitening()
     found = marginal.levels(residual, scales, taus, whitening, plan.groups, MATHS)
     return residual, scales, found
+
+
+def _numerators(plan: Design, draws: Draws) -> Floats:
+    """Return what is normal around theta: y, or d sqrt(q) given the drawn variance ratios."""
+    if plan.exact is None:
+        return plan.y
+    q = variance_ratios(draws, plan.exact, MATHS)
+    return np.asarray(plan.exact.d * np.sqrt(q[..., plan.exact.of]))
+
+
+def _exact_terms(
+    plan: Design, draws: Draws
+) -> tuple[Floats, list[Floats], list[Floats], Floats | None]:
+    """Return mean, loadings, standard deviations and nu, as `integrals` takes them."""
+    population = population_mean(plan, draws)
+    mean, nu = _with_size(plan, draws, population), draws.get("nu")
+    scales = [np.broadcast_to(scale, mean.shape) for scale in _scales(plan, draws, population)]
+    return mean, scales, _taus(plan, draws), None if nu is None else nu[..., None]
 
 
 def _counts(plan: Design) -> NDArray[np.int64]:
@@ -138,8 +160,14 @@ def _counts(plan: Design) -> NDArray[np.int64]:
 def group_log_likelihoods(plan: Design, draws: Draws) -> Floats:
     """Return log p(y in group) for each outermost group, shape (..., groups).
 
-    Group effects are integrated out, and the precisions of a Student-t population.
+    Group effects are integrated out, the precisions of a Student-t population, and the variance
+    ratios of an exact likelihood.
     """
+    if plan.exact is not None:
+        mean, scales, taus, nu = _exact_terms(plan, draws)
+        return np.asarray(
+            integrals.group_log_likelihoods(plan.exact, mean, scales, taus, plan.groups, nu)
+        )
     _, _, found = _levels(plan, draws, _taus(plan, draws))
     if plan.spec.population != "student":
         return np.asarray(marginal.group_log_likelihood(found, _counts(plan), MATHS))
@@ -166,6 +194,9 @@ def log_likelihoods(plan: Design, draws: Draws) -> tuple[Floats, Floats]:
     by_row : ndarray, shape (..., rows)
         log p(y_i | the other rows of its group).
     """
+    if plan.exact is not None:
+        mean, own, taus, nu = _exact_terms(plan, draws)
+        return integrals.log_likelihoods(plan.exact, mean, own, taus, plan.groups, nu)
     residual, scales, found = _levels(plan, draws, _taus(plan, draws))
     whitening = plan.effects.covariance.whitening()
     if plan.spec.population != "student":
@@ -257,16 +288,15 @@ def group_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> list[
     return effects
 
 
-def replicates(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats:
-    """Return replicated data y_rep of new groups and new animals, shape (..., rows)."""
+def true_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats:
+    """Return true effects theta of new groups, shape (..., rows)."""
     population = population_mean(plan, draws)
-    mean = _with_size(plan, draws, population)
+    out = _with_size(plan, draws, population)
     scales, taus = _scales(plan, draws, population), _taus(plan, draws)
     index = plan.groups.innermost
-    out = mean + _noise(plan.effects.covariance, mean.shape, rng)
     for depth in range(len(plan.tau_names)):
         size = len(plan.groups.labels[-1 - depth])
-        standard = rng.standard_normal((*mean.shape[:-1], size))
+        standard = rng.standard_normal((*out.shape[:-1], size))
         if depth == len(plan.tau_names) - 1 and "nu" in draws:
             half = draws["nu"][..., None] / 2
             standard = standard / np.sqrt(rng.gamma(half, 1 / half, standard.shape))
@@ -275,6 +305,38 @@ def replicates(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats:
         if depth < len(plan.groups.parent):
             index = plan.groups.parent[depth][index]
     return np.asarray(out)
+
+
+def replicates(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats:
+    """Return replicated data y_rep of new groups and new animals, shape (..., rows)."""
+    theta = true_effects(plan, draws, rng)
+    out = theta + _noise(plan.covariance, theta.shape, rng)
+    if plan.exact is not None:
+        q = variance_ratios(draw_latents(plan.exact, theta.shape[:-1], rng), plan.exact, MATHS)
+        out = plan.exact.correction * out / np.sqrt(q[..., plan.exact.of])
+    return np.asarray(out)
+
+
+def regenerated(plan: Design, draws: Draws, rng: np.random.Generator) -> Design:
+    """Return the design of the same studies with other groups and other animals, for one draw.
+
+    SMDs computed from arms come from new animals, y, v and covariance alike, whatever the
+    likelihood; of other measures only y is new, around theta with the covariance as it stands.
+
+    Parameters
+    ----------
+    plan : Design
+    draws : mapping of str to ndarray, shape (terms,) or ()
+        One draw of the parameters.
+    rng : numpy.random.Generator
+    """
+    theta = true_effects(plan, draws, rng)
+    if not why_not(plan.effects):
+        fresh = new_outcomes(plan.effects, theta, rng)
+    else:
+        y = theta + _noise(plan.effects.covariance, theta.shape, rng)
+        fresh = replace(plan.effects, frame=plan.effects.frame.assign(y=y))
+    return design(plan.spec, fresh)
 
 
 def _noise(covariance: Blocks, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:

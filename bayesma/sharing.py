@@ -38,10 +38,44 @@ from bayesma.measures import Arms, Measure, arms_of
 from bayesma.outcomes import signs_of
 from bayesma.schema import ARMS
 
-__all__ = ["Links", "links_between", "shared_blocks", "shared_covariance"]
+__all__ = [
+    "Links",
+    "Sharing",
+    "cluster_labels",
+    "links_between",
+    "shared_blocks",
+    "shared_covariance",
+    "shared_labels",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Which rows share animals, as the reviewer says it.
+
+    Attributes
+    ----------
+    rho : float
+        Correlation of two measurements of one animal; 0 where none is measured twice.
+    within : str
+        Without columns of labels, the column whose rows are all of the same animals; with them,
+        the column within which labels are read.
+    shared_control, same_animals : str or None
+        Columns of labels; see `links_between`.
+    """
+
+    rho: float = 0.0
+    within: str = "experiment"
+    shared_control: str | None = None
+    same_animals: str | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether columns say who shares what."""
+        return bool(self.shared_control or self.same_animals)
 
 
 @dataclass(frozen=True)
@@ -205,8 +239,8 @@ def shared_covariance(
     v = frame["v"].to_numpy(dtype=float)
     sham = frame["mean_sham"].fillna(0.0) if "mean_sham" in frame else 0.0
     arms = arms_of(**{name: frame[name] for name in ARMS}, mean_sham=sham)
-    controls = _labels(frame, shared_control, within, known)
-    animals = _labels(frame, same_animals, within, known)
+    controls = shared_labels(frame, shared_control, within, known)
+    animals = shared_labels(frame, same_animals, within, known)
     links = links_between(controls, animals, arms, rho)
     y, signs = frame["y"].to_numpy(dtype=float), signs_of(frame, measure)
     blocks = shared_blocks(measure.name, arms, y, v, signs, links)
@@ -218,10 +252,26 @@ def shared_covariance(
     return blocks, notes
 
 
-def _labels(
+def shared_labels(
     frame: pd.DataFrame, column: str | None, within: str, known: NDArray[np.bool_]
 ) -> list[tuple[str, ...] | None]:
-    """Return a label per row that no other study or cluster uses; None shares with no row."""
+    """Return a label per row that no other study or cluster uses; None shares with no row.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    column : str or None
+        Labels; None where nothing is shared.
+    within : str
+        Labels are read within study and, where the frame has it, this column.
+    known : ndarray of bool, shape (rows,)
+        Rows whose arms are there.
+
+    Raises
+    ------
+    SpecError
+        If there is no such column.
+    """
     if column is None:
         return [None] * len(frame)
     if column not in frame:
@@ -231,6 +281,15 @@ def _labels(
     return [
         (*map(str, scope), str(label)) if usable and not pd.isna(label) else None
         for scope, label, usable in zip(cells, frame[column], known, strict=True)
+    ]
+
+
+def cluster_labels(frame: pd.DataFrame, within: str) -> list[tuple[str, ...]]:
+    """Return a label per row that no other study uses, and no other row where there is none."""
+    cells = frame[["study", within]].itertuples(index=False)
+    return [
+        (str(i),) if pd.isna(label) else (str(study), str(label))
+        for i, (study, label) in enumerate(cells)
     ]
 
 

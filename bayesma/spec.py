@@ -17,7 +17,7 @@ __all__ = ["SCALARS", "ModelSpec"]
 
 # What each choice may be today. A room that learns another adds it here.
 CHOICES: dict[str, tuple[str, ...]] = {
-    "likelihood": ("normal",),
+    "likelihood": ("auto", "normal", "exact"),
     "population": ("normal", "student"),
     "heterogeneity": ("constant", "proportional"),
     "missing_delay": ("drop", "latent"),
@@ -95,8 +95,10 @@ class ModelSpec:
         Formula of log tau, relative to the average.
     decay : {"exponential", "plateau", "weibull", "none"}
         Decay family.
-    likelihood : {"normal"}
-        y given theta.
+    likelihood : {"auto", "normal", "exact"}
+        y given theta: N(theta, V), which takes v as known; or what SMDs of normal animals follow,
+        a noncentral t (`bayesma.noncentral`), which needs every row's arms. "auto" is exact
+        where it can be, and a note of the fit says which and why.
     population : {"normal", "student"}
         Distribution of study effects: normal, or Student-t with `nu` degrees of freedom and
         scale tau, which discounts studies far from the rest.
@@ -133,7 +135,7 @@ class ModelSpec:
     shape: str = "1"
     tau: str = "1"
     decay: str = "exponential"
-    likelihood: str = "normal"
+    likelihood: str = "auto"
     population: str = "normal"
     heterogeneity: str = "constant"
     missing_delay: str = "drop"

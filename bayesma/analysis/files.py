@@ -156,6 +156,8 @@ KINDS: dict[str, tuple[str, Any]] = {
     "variance": ("a text", str),
     "correct": ("true or false", bool),
     "within": ("a text", str),
+    "shared_control": ("a text", str),
+    "same_animals": ("a text", str),
     "sheet": ("a text", str),
     "ranges": ("a text", str),
     "rho": ("a number", int | float),

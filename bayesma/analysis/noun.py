@@ -57,6 +57,9 @@ class Analysis:
         Cells filled in where missing, for instance a printed median group size.
     rho, within : float, str
         Sampling correlation within a column's clusters.
+    shared_control, same_animals : str or None
+        Columns that name control groups and animals that rows share, as `effect_sizes` takes
+        them; an empty text is none, for a variant that leaves them out.
     sampling : mapping of str to number
         `draws`, `tune`, `chains` or `target_accept` where the model needs other than usual.
     published : tuple of Published
@@ -83,6 +86,8 @@ class Analysis:
     fill: Mapping[str, Any] = field(default_factory=dict)
     rho: float = 0.0
     within: str = "experiment"
+    shared_control: str | None = None
+    same_animals: str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
 
@@ -116,6 +121,8 @@ class Analysis:
             rho=self.rho,
             within=self.within,
             correct=self.correct,
+            shared_control=self.shared_control or None,
+            same_animals=self.same_animals or None,
         )
         return replace(found, notes=(*notes, *found.notes))
 

@@ -140,7 +140,7 @@ def _tree(
         "prior": _prior(plan, prior),
         "prior_predictive": _dataset(plan, {"y": (replicates(plan, prior, rng)[None], "row")}),
         "observed_data": xr.Dataset(
-            {"y": ("row", plan.effects.y)}, {"row": plan.effects.frame["row_id"].to_numpy(str)}
+            {"y": ("row", plan.y)}, {"row": plan.effects.frame["row_id"].to_numpy(str)}
         ),
         "constant_data": constant,
     }
@@ -196,6 +196,9 @@ def _labelled(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
         "latent_delay": "days",
         "small_study": f"{measure} per standard deviation of 1/sqrt(n)",
     } | {name: _tau_text(plan, name) for name in plan.tau_names}
+    about |= dict.fromkeys(
+        ("q_own", "q_cohort", "q_visit"), "sample variance over that of the animals"
+    )
     about |= dict.fromkeys(
         plan.kappa_names, "standard deviation of group effects over the mean effect, far from 0"
     )

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from numpy.typing import NDArray
+from pymc.logprob.transforms import Transform
 
 from bayesma import marginal
 from bayesma.bayes.maths import PyTensorMaths
@@ -16,11 +18,14 @@ from bayesma.design import Design, Points, design
 from bayesma.effects import Effects
 from bayesma.grouping import Groups
 from bayesma.mean import VARIABLES, effect_mean, row_mean, spread
+from bayesma.noncentral.rows import latent_df, latent_labels, variance_ratios
 from bayesma.pooling import Pooling
 from bayesma.priors import Normal, Prior
 from bayesma.spec import ModelSpec
 
-__all__ = ["build", "build_design"]
+__all__ = ["build", "build_design", "data_of"]
+
+Floats = NDArray[np.float64]
 
 MATHS = PyTensorMaths()
 
@@ -74,6 +79,22 @@ def build_design(plan: Design) -> pm.Model:
     return model
 
 
+def data_of(plan: Design) -> dict[str, Any]:
+    """Return the shared data that outcomes decide, for `Compiled.with_data`.
+
+    Parameters
+    ----------
+    plan : Design
+        Of the same studies as the compiled one, with other outcomes.
+    """
+    found = plan.covariance.whitening()
+    return {
+        "y_observed": plan.y,
+        "whitening_value": found.values,
+        "log_det_v": found.log_det,
+    }
+
+
 def _coords(plan: Design) -> dict[str, Any]:
     coords: dict[str, Any] = {
         "row": list(plan.effects.frame["row_id"]),
@@ -85,6 +106,8 @@ def _coords(plan: Design) -> dict[str, Any]:
         coords[f"{VARIABLES[name]}_term"] = list(plan.predictors[name].terms)
     for dim, labels in plan.vectors.values():
         coords[dim] = list(labels)
+    if plan.exact is not None:
+        coords |= {name: list(labels) for name, labels in latent_labels(plan.exact).items()}
     return coords
 
 
@@ -178,24 +201,25 @@ def _likelihood(
     whitening, groups = _whitening(plan), _shared_groups(plan)
     counts = np.bincount(plan.groups.outermost, minlength=len(groups.labels[0])).astype(float)
     include = pm.Data("include", np.ones(len(counts)), dims=plan.unit)
+    outermost = pm.Data("outermost_group", plan.groups.outermost, dims="row")
 
     # PyMC substitutes values for random variables in the arguments only, never in a closure.
-    def log_density(value: Any, mu: Any, *heterogeneity: Any) -> Any:
+    def log_density(value: Any, mu: Any, ratio: Any, *heterogeneity: Any) -> Any:
         loadings, spreads = heterogeneity[: len(scales)], heterogeneity[len(scales) :]
         levels = spreads[: len(taus)]
         # Vectors of one, so that draws and symbols have the same axes.
         found = marginal.levels(
-            value - mu, loadings, [tau[None] for tau in levels], whitening, groups, MATHS
+            value * ratio - mu, loadings, [tau[None] for tau in levels], whitening, groups, MATHS
         )
         if nu is None:
             by_group = marginal.group_log_likelihood(found, counts, MATHS)
         else:
             by_group = marginal.student_log_likelihood(found, counts, spreads[-1][None], MATHS)
-        return pt.sum(include * by_group)
+        return pt.sum(include * by_group) + pt.sum(include[outermost] * pt.log(ratio))
 
-    observed = pm.Data("y_observed", plan.effects.y, dims="row")
-    arguments = [*scales, *taus, *([] if nu is None else [nu])]
-    shapes = ["(n)"] * (1 + len(scales)) + ["()"] * (len(arguments) - len(scales))
+    observed = pm.Data("y_observed", plan.y, dims="row")
+    arguments = [_ratio(plan), *scales, *taus, *([] if nu is None else [nu])]
+    shapes = ["(n)"] * (2 + len(scales)) + ["()"] * (len(arguments) - 1 - len(scales))
     pm.CustomDist(
         "y",
         mean,
@@ -207,8 +231,50 @@ def _likelihood(
     )
 
 
+def _ratio(plan: Design) -> Any:
+    """Return what y is multiplied by to be normal around theta: 1, or sqrt(q) / J."""
+    if plan.exact is None:
+        return pt.ones(len(plan.effects))
+    latents = {name: _latent(name, df) for name, df in latent_df(plan.exact).items()}
+    q = variance_ratios(latents, plan.exact, MATHS)
+    return q[plan.exact.of] ** 0.5 / plan.exact.correction
+
+
+def _latent(name: str, df: Floats) -> Any:
+    """Return standard normal variables, or chi2_df / df, whose logarithm is sampled in its SDs."""
+    if np.isinf(df).all():
+        return pm.Normal(name, 0.0, 1.0, dims=f"{name}_of")
+    return pm.Gamma(
+        name, alpha=df / 2, beta=df / 2, dims=f"{name}_of", default_transform=LogInUnits(df)
+    )
+
+
+class LogInUnits(Transform):  # type: ignore[misc]
+    """log(x) sqrt(df / 2): about standard normal for x ~ chi2_df / df.
+
+    In its own units every chain starts within reach of the data, and one step suits all.
+    """
+
+    name = "log_in_units"
+
+    def __init__(self, df: Floats) -> None:
+        self.scale = np.sqrt(df / 2)
+
+    def forward(self, value: Any, *inputs: Any) -> Any:
+        """Return the sampled coordinate."""
+        return pt.log(value) * self.scale
+
+    def backward(self, value: Any, *inputs: Any) -> Any:
+        """Return the positive variable."""
+        return pt.exp(value / self.scale)
+
+    def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+        """Return log dx / d coordinate."""
+        return value / self.scale - np.log(self.scale)
+
+
 def _whitening(plan: Design) -> Whitening:
-    found = plan.effects.covariance.whitening()
+    found = plan.covariance.whitening()
     return Whitening(
         pm.Data("whitening_row", found.rows),
         pm.Data("whitening_column", found.cols),

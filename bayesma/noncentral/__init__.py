@@ -1,0 +1,1 @@
+"""The exact likelihood of standardised mean differences: noncentral t, dependent rows and all."""
