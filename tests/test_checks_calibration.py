@@ -22,41 +22,10 @@ from bayesma.checks.calibration.replicate import replicated
 from bayesma.checks.calibration.runs import calibrated
 from bayesma.design import design
 from bayesma.errors import BayesmaError, QueryError, SpecError
-from tests.fits import EIGHT_ROWS
+from calibrations import EFFECTS, PLAN, SPEC, exact, recipe, runner
+from fits import EIGHT_ROWS
 
-# y_i ~ N(mu, v_i), mu ~ N(0, 5): the posterior of mu is normal, in closed form.
-SPEC = bm.ModelSpec(peak="1", decay="none", likelihood="normal")
 REPLICATES = 200
-EFFECTS = bm.effect_sizes(EIGHT_ROWS)
-
-
-PLAN = design(SPEC, EFFECTS)
-
-
-def recipe(**changes):
-    whole = Recipe(PLAN.spec, EFFECTS, "effects", None, 11, 200, 0, 2, None)
-    return replace(whole, **changes)
-
-
-def exact(plan, rng, shift=0.0, narrow=1.0, deaf=False):
-    """Independent draws of the posterior of mu; or shifted, narrowed, or deaf to the data."""
-    prior = plan.spec.priors["peak"]
-    precision = 1 / prior.sigma**2 + (0 if deaf else (1 / plan.effects.v).sum())
-    mean = 0 if deaf else (plan.effects.y / plan.effects.v).sum() / precision
-    sd = precision**-0.5
-    return mean + sd * (shift + narrow * rng.standard_normal((2, 200, 1)))
-
-
-def runner(**how):
-    """What makes a replicate without a sampler."""
-
-    def refit(plan, seed, longer):
-        return {"level": exact(plan, np.random.default_rng(seed), **how)}, 0
-
-    def run(recipe, number, cores):
-        return replicated(recipe, PLAN, refit, number)
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +38,7 @@ def right():
 
 def test_a_rank_counts_the_draws_below_the_truth():
     draws = np.array([[0.0, 5], [1, 6], [2, 7], [3, 8]])
-    found = statistics_of(np.array([1.5, 9]), draws, draws, np.random.default_rng(0))
+    found = statistics_of(np.array([1.5, 9]), draws, draws[:, :1], np.random.default_rng(0))
     assert found["rank"] == [2, 4]
     assert found["ranked"] == 4
     # Of L = 4 draws a rank r is spread over (r, r + 1) / 5.
@@ -79,6 +48,8 @@ def test_a_rank_counts_the_draws_below_the_truth():
     # numpy's linear quantiles of 0, 1, 2, 3: 3 p.
     np.testing.assert_allclose(np.array(found["low"])[:, 0], [0.75, 0.3, 0.075])
     np.testing.assert_allclose(np.array(found["high"])[:, 0], [2.25, 2.7, 2.925])
+    # A quantity that was worked out for the near independent draws alone.
+    np.testing.assert_allclose(np.array(found["high"])[:, 1], [7.25, 7.7, 7.925])
 
 
 def test_draws_equal_to_the_truth_are_broken_at_random():
@@ -351,10 +322,10 @@ def test_spoilt_folders_are_refused(tmp_path):
     calibrated(recipe(), 2, runner(), folder=tmp_path)
     spoilt = tmp_path / "replicate_000001.json"
     spoilt.write_text("{")
-    with pytest.raises(BayesmaError, match="replicate_000001.json: cannot be read .* delete it"):
+    with pytest.raises(BayesmaError, match=r"replicate_000001\.json: cannot be read .* delete it"):
         calibrated(recipe(), 2, runner(), folder=tmp_path)
     (tmp_path / "calibration.json").unlink()
-    with pytest.raises(BayesmaError, match="replicates without calibration.json"):
+    with pytest.raises(BayesmaError, match=r"replicates without calibration\.json"):
         calibrated(recipe(), 2, runner(), folder=tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(BayesmaError, match="cannot be made"):
@@ -436,7 +407,7 @@ def test_truths_that_cannot_be_are_refused(change, told):
 
 
 def test_all_faults_of_a_truth_are_told_at_once():
-    with pytest.raises(SpecError, match="no parameter 'mu'.*no value for level, log2_half_life"):
+    with pytest.raises(SpecError, match=r"no parameter 'mu'.*no value for level, log2_half_life"):
         checked_truth(design(FACTORS, EFFECTS), {"mu": 1, "tau": 1})
 
 

@@ -3,9 +3,9 @@ import pytest
 from matplotlib import pyplot as plt
 
 import bayesma as bm
-from bayesma.errors import QueryError
-from tests.test_checks_calibration import recipe, runner
 from bayesma.checks.calibration.runs import calibrated
+from bayesma.errors import QueryError
+from calibrations import recipe, runner
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-
     _SAMPLING = {
         "calibrate": "bayesma.checks.calibration.runs",
         "leave_one_study_out": "bayesma.checks.loo",

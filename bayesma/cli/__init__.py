@@ -1,6 +1,7 @@
 """The command line: parse, call, print."""
 
 from bayesma.cli import (  # each adds its commands to the application
+    calibrating,
     checking,
     commands,
     fitting,
@@ -10,4 +11,14 @@ from bayesma.cli import (  # each adds its commands to the application
 )
 from bayesma.cli.app import app, main
 
-__all__ = ["app", "checking", "commands", "fitting", "main", "pooling", "questions", "syrf"]
+__all__ = [
+    "app",
+    "calibrating",
+    "checking",
+    "commands",
+    "fitting",
+    "main",
+    "pooling",
+    "questions",
+    "syrf",
+]

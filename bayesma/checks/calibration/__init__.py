@@ -1,1 +1,1 @@
-"""Simulation-based calibration and coverage: does a model find the truth behind its own data?"""
+"""Simulation-based calibration and coverage: whether a model finds the truth behind its data."""

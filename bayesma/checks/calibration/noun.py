@@ -252,7 +252,7 @@ def _replicates(
     whole: Sequence[dict[str, Any]], kept: list[int], chosen: Sequence[Quantity]
 ) -> xr.Dataset:
     plain = ("replicate", "quantity")
-    data = {
+    data: dict[str, Any] = {
         name: (plain, np.array([record[name] for record in whole])[:, kept])
         for name in ("truth", "rank", "pit", "mean", "sd")
     }
@@ -284,7 +284,8 @@ def _runs(records: Sequence[dict[str, Any]]) -> xr.Dataset:
 
 def _arviz(pit: Floats, chosen: Sequence[Quantity]) -> xr.Dataset:
     """Return randomised ranks by posterior name, the replicates as draws of one chain."""
-    data, coords = {}, {}
+    data: dict[str, Any] = {}
+    coords: dict[str, Any] = {}
     for variable in dict.fromkeys(quantity.variable for quantity in chosen):
         places = [place for place, q in enumerate(chosen) if q.variable == variable]
         values = pit[None][..., places]

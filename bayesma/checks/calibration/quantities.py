@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,7 @@ def quantities_of(plan: Design) -> tuple[Quantity, ...]:
     return (*found, *(Quantity(name) for name in plan.scalars), Quantity(LOG_LIKELIHOOD))
 
 
-def values_of(quantities: tuple[Quantity, ...], draws: Draws) -> Floats:
+def values_of(quantities: Sequence[Quantity], draws: Draws) -> Floats:
     """Return the quantities of draws, shape (..., quantities)."""
     return np.stack(
         [
@@ -113,26 +113,34 @@ def statistics_of(
     ----------
     truth : ndarray, shape (quantities,)
     near_independent : ndarray, shape (L, quantities)
-    draws : ndarray, shape (all draws, quantities)
-        For means, standard deviations and intervals.
+    draws : ndarray, shape (all draws, parameters)
+        Of the first quantities, for means, standard deviations and intervals; those of the others
+        are taken from the near independent ones.
     rng : numpy.random.Generator
     """
     below = (near_independent < truth).sum(axis=0)
     equal = (near_independent == truth).sum(axis=0)
     rank = below + rng.integers(0, equal, endpoint=True)
     pit = (rank + rng.uniform(size=len(truth))) / (len(near_independent) + 1)
-    tails = [(0.5 - p / 2, 0.5 + p / 2) for p in PROBS]
-    ends = np.quantile(draws, np.ravel(tails), axis=0).reshape(len(PROBS), 2, -1)
+    summaries = [_summary(draws), _summary(near_independent[:, draws.shape[1] :])]
+    mean, sd, low, high = (np.concatenate(parts, axis=-1) for parts in zip(*summaries, strict=True))
     return {
         "truth": truth.tolist(),
-        "mean": draws.mean(axis=0).tolist(),
-        "sd": draws.std(axis=0, ddof=1).tolist(),
+        "mean": mean.tolist(),
+        "sd": sd.tolist(),
         "rank": rank.tolist(),
         "pit": pit.tolist(),
         "ranked": len(near_independent),
-        "low": ends[:, 0].tolist(),
-        "high": ends[:, 1].tolist(),
+        "low": low.tolist(),
+        "high": high.tolist(),
     }
+
+
+def _summary(draws: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return mean and SD, shape (quantities,), and interval ends, shape (probs, quantities)."""
+    tails = np.array([(0.5 - p / 2, 0.5 + p / 2) for p in PROBS])
+    ends = np.quantile(draws, tails.ravel(), axis=0).reshape(*tails.shape, -1)
+    return draws.mean(axis=0), draws.std(axis=0, ddof=1), ends[:, 0], ends[:, 1]
 
 
 def convergence_of(values: Floats) -> tuple[float, float]:

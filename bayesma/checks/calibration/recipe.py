@@ -87,6 +87,7 @@ def _sha256(effects: Effects) -> str:
     parts = [
         effects.measure,
         effects.variance,
+        repr(effects.sharing),
         effects.frame.to_csv(index=False),
         "" if members is None else members.to_csv(),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,20 +68,20 @@ def replicated(recipe: Recipe, plan: Design, refit: Refit, number: int) -> dict[
     """
     own = np.random.SeedSequence(recipe.seed, spawn_key=(number,))
     truth_seed, data_seed, rank_seed, sampler_seed = own.spawn(4)
-    quantities = quantities_of(plan)
+    *parameters, log_likelihood = quantities_of(plan)
     record: dict[str, Any] = {"replicate": number, "resampled": False, "problem": ""}
     truth = _truth(recipe, plan, np.random.default_rng(truth_seed))
     try:
         # A prior draw may fade so fast that no float holds the effect before its reference delay.
         with np.errstate(all="ignore"):
             new = _with_outcomes(recipe, plan, truth, np.random.default_rng(data_seed))
-        if not np.isfinite(new.effects.y).all():
+        if not np.isfinite(new.y).all():
             return record | {"problem": "an effect too large for a float"}
         seeds = [int(seed) for seed in sampler_seed.generate_state(2) >> 1]
-        found = _fitted(new, refit, quantities, seeds[0], 1)
+        found = _fitted(new, refit, parameters, seeds[0], 1)
         if found.problem:
             record["resampled"] = True
-            found = _fitted(new, refit, quantities, seeds[1], LONGER)
+            found = _fitted(new, refit, parameters, seeds[1], LONGER)
     # What a sampler, an impossible covariance or a singular matrix refuses with.
     except (RuntimeError, ValueError, ArithmeticError) as error:
         return record | {"problem": f"{type(error).__name__}: {_first_line(error)}"}
@@ -94,15 +94,15 @@ def replicated(recipe: Recipe, plan: Design, refit: Refit, number: int) -> dict[
     if found.problem:
         return record
     few = thinned(found.draws, RANKED)
+    few |= {LOG_LIKELIHOOD: summed_log_likelihood(new, few)}
     truth |= {LOG_LIKELIHOOD: summed_log_likelihood(new, truth)}
-    flat = found.values.reshape(-1, len(quantities))
-    statistics = statistics_of(
+    quantities = [*parameters, log_likelihood]
+    return record | statistics_of(
         values_of(quantities, truth),
         values_of(quantities, few),
-        flat,
+        found.values.reshape(-1, len(parameters)),
         np.random.default_rng(rank_seed),
     )
-    return record | statistics
 
 
 def _first_line(error: Exception) -> str:
@@ -122,15 +122,15 @@ def _with_outcomes(
         return regenerated(plan, truth, rng)
     y = replicates(replace(plan, exact=None), truth, rng)
     effects = replace(plan.effects, frame=plan.effects.frame.assign(y=y))
-    return replace(plan, effects=effects)
+    exact = None if plan.exact is None else replace(plan.exact, y=y)
+    return replace(plan, effects=effects, exact=exact)
 
 
 def _fitted(
-    plan: Design, refit: Refit, quantities: tuple[Quantity, ...], seed: int, longer: int
+    plan: Design, refit: Refit, parameters: Sequence[Quantity], seed: int, longer: int
 ) -> _Outcome:
     draws, divergences = refit(plan, seed, longer)
-    draws |= {LOG_LIKELIHOOD: summed_log_likelihood(plan, draws)}
-    values = values_of(quantities, draws)
+    values = values_of(parameters, draws)
     return _Outcome(draws, values, divergences, *convergence_of(values))
 
 

@@ -18,7 +18,7 @@ from bayesma.checks.calibration.recipe import (
     checked_truth,
     planned,
 )
-from bayesma.checks.calibration.replicate import engine_of, sampled_replicate
+from bayesma.checks.calibration.replicate import sampled_replicate
 from bayesma.checks.calibration.shelf import Shelf
 from bayesma.design import design
 from bayesma.effects import Effects
@@ -101,8 +101,8 @@ def calibrate(
     spec, effects, usual = _sources(spec, effects)
     if outcomes not in OUTCOMES:
         raise SpecError(f"outcomes = '{outcomes}'; {did_you_mean(outcomes, OUTCOMES)}")
-    if not isinstance(replicates, int) or replicates < 2:
-        raise SpecError(f"replicates = {replicates}: at least 2, and whole")
+    if replicates < 2:
+        raise SpecError(f"replicates = {replicates}: at least 2")
     accept = usual if target_accept is None else target_accept
     Settings(seed, draws, tune, chains, target_accept=accept)  # refuses what no sampler can do
     plan = design(spec, effects)
@@ -181,8 +181,13 @@ def _bar(shown: bool, total: int, done: int) -> Iterator[Callable[[Record], None
         yield lambda record: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("replicates"),

@@ -52,9 +52,10 @@ class Shelf:
             return {}
         found = _read(manifest)
         if found.get("fingerprint") != recipe.fingerprint:
+            differing = _differences(found, recipe)
             raise BayesmaError(
-                f"{self.folder}: holds another calibration, with other {_differences(found, recipe)}"
-                "; choose another folder, or delete this one"
+                f"{self.folder}: holds another calibration, with other {differing}; choose another "
+                "folder, or delete this one"
             )
         records = [_read(path) for path in sorted(self.folder.glob("replicate_*.json"))]
         return {int(record["replicate"]): record for record in records}
