@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ class Effects:
     members: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
     source: str = "DataFrame"
-    sharing: Sharing = Sharing()
+    sharing: Sharing = field(default_factory=Sharing)
 
     def __len__(self) -> int:
         """Return the number of effects."""

@@ -55,7 +55,7 @@ class Fit:
         spec, state = self.spec, "converged" if self.converged else "NOT converged"
         return (
             f"<Fit {self.design.effects.measure}, {len(self.design.effects)} rows: "
-            f"peak = {spec.peak}, decay = {spec.decay}; {state}>"
+            f"peak = {spec.peak}, decay = {spec.decay}, likelihood = {spec.likelihood}; {state}>"
         )
 
     @property

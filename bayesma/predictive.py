@@ -23,6 +23,7 @@ from bayesma.noncentral.rows import draw_latents, variance_ratios, why_not
 from bayesma.spec import ModelSpec
 
 __all__ = [
+    "given_ratios",
     "group_effects",
     "group_log_likelihoods",
     "group_precisions",
@@ -168,6 +169,27 @@ def group_log_likelihoods(plan: Design, draws: Draws) -> Floats:
         return np.asarray(
             integrals.group_log_likelihoods(plan.exact, mean, scales, taus, plan.groups, nu)
         )
+    return _by_group(plan, draws)
+
+
+def given_ratios(plan: Design, draws: Draws) -> Floats:
+    """Return log p(y in group | variance ratios) of an exact likelihood, shape (..., groups).
+
+    Parameters
+    ----------
+    plan : Design
+    draws : mapping of str to ndarray
+        Parameters and latent variables.
+    """
+    assert plan.exact is not None
+    q = variance_ratios(draws, plan.exact, MATHS)
+    jacobian = plan.exact.log_jacobian + 0.5 * np.log(q[..., plan.exact.of])
+    outermost, n = plan.groups.outermost, len(plan.groups.labels[0])
+    return _by_group(plan, draws) + MATHS.segment_sum(jacobian, outermost, n)
+
+
+def _by_group(plan: Design, draws: Draws) -> Floats:
+    """Return the log density by group of what is normal around theta."""
     _, _, found = _levels(plan, draws, _taus(plan, draws))
     if plan.spec.population != "student":
         return np.asarray(marginal.group_log_likelihood(found, _counts(plan), MATHS))

@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
+from plugin import plugin
 from tables import section
 
 import bayesma as bm
@@ -84,7 +85,7 @@ def main() -> None:
         KEY,
     ]
     for name, (model, variant) in MODELS.items():
-        analysis = bm.load_analysis(model, variant)
+        analysis = plugin(bm.load_analysis(model, variant))
         check = bm.cross_check(bm.fit(analysis, seed=SEED, progress=False))
         title = f"{analysis.name}: {check.method}"
         text.append(section(title, readable(check.table), index=False))

@@ -182,7 +182,7 @@ def main() -> None:
     table = bm.load_dataset("fst")
     assert same_as_published(table) < 1e-12
     found = fitted(table)
-    model = bm.load_analysis("fst")
+    model = bm.load_analysis("fst", "normal")
     fit = bm.fit(model, seed=SEED, progress=False)
     at = bm.grid(fit, regimen=["single", "repeated"], species=["mouse", "rat"])
     text = [
@@ -195,7 +195,7 @@ def main() -> None:
         "\nThe posterior has the default priors: level N(0, 5), each tau HalfNormal(2). tau2 is "
         "that between studies first; I2 takes their sum.\n",
         section(
-            "models/fst.toml: level by regimen and species",
+            "models/fst.toml, variant normal: level by regimen and species",
             bm.summary(bm.decay_curve(fit, at)),
             False,
         ),

@@ -16,6 +16,7 @@ import arviz_stats
 import numpy as np
 import pandas as pd
 from nmda_social import with_known_delay
+from plugin import plugin
 from tables import section
 
 import bayesma as bm
@@ -92,7 +93,7 @@ def discounted(fit: bm.Fit) -> pd.DataFrame:
 def main() -> None:
     """Fit, compare, write."""
     warnings.simplefilter("ignore", bm.ExtrapolationWarning)
-    plateau = bm.load_analysis("nmda_social")
+    plateau = plugin(bm.load_analysis("nmda_social"))
     effects = with_known_delay(plateau.effects())
     fits, ranking = populations(effects, plateau.spec)
     text = [

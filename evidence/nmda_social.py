@@ -15,6 +15,7 @@ from pathlib import Path
 import arviz_stats
 import numpy as np
 import pandas as pd
+from plugin import plugin
 from tables import section
 
 import bayesma as bm
@@ -146,7 +147,7 @@ def picture(fits: dict[str, tuple[bm.Fit, float]]) -> None:
 def main() -> None:
     """Fit, compare, draw, write."""
     warnings.simplefilter("ignore", bm.ExtrapolationWarning)
-    plateau = bm.load_analysis("nmda_social")
+    plateau = plugin(bm.load_analysis("nmda_social"))
     effects = with_known_delay(plateau.effects())
     specs = {name: replace(plateau.spec, decay=name) for name in ("none", "exponential", "plateau")}
     fits = {name: timed_fit(effects, spec) for name, spec in specs.items()}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 from nmda_social import with_known_delay
+from plugin import plugin
 from tables import section
 
 import bayesma as bm
@@ -55,7 +56,7 @@ def twins(effects: Effects, spec: bm.ModelSpec) -> pd.DataFrame:
 
 def main() -> None:
     """Maximise, write."""
-    plateau = bm.load_analysis("nmda_social")
+    plateau = plugin(bm.load_analysis("nmda_social"))
     effects = with_known_delay(plateau.effects())
     text = [
         "# nmda_social, the classical twin: made by evidence/nmda_twins.py\n",

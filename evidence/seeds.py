@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
+from plugin import plugin
 from tables import section
 
 import bayesma as bm
@@ -56,7 +57,7 @@ def quantities(draws: xr.DataTree, plan: Design) -> xr.Dataset:
 
 def one(name: str, variant: str | None) -> list[dict[str, object]]:
     """Return a row per seed."""
-    model = bm.load_analysis(name, variant)
+    model = plugin(bm.load_analysis(name, variant))
     plan = design(model.spec, model.effects())
     engine = compiled(plan)
     rows = []

@@ -15,6 +15,7 @@ from bayesma.bayes.sampler import Settings
 from bayesma.design import Design, design
 from bayesma.effects import Effects, effect_sizes
 from bayesma.mean import VARIABLES
+from bayesma.noncentral.rows import draw_latents, latent_labels
 from bayesma.posterior import Fit
 from bayesma.predictive import prior_draws
 from bayesma.spec import ModelSpec
@@ -42,6 +43,11 @@ def prior_sample(plan: Design, settings: Settings, divergent: int = 0) -> xr.Dat
         VARIABLES[name]: (f"{VARIABLES[name]}_term", predictor.terms)
         for name, predictor in plan.predictors.items()
     } | plan.vectors
+    if plan.exact is not None:
+        rng = np.random.default_rng(settings.seed + 1)
+        found |= draw_latents(plan.exact, (shape[0] * shape[1],), rng)
+        of = latent_labels(plan.exact)
+        labels |= {dim.removesuffix("_of"): (dim, texts) for dim, texts in of.items()}
     arrays = {}
     for name, values in found.items():
         dim, texts = labels.get(name, ("", ()))

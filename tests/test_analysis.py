@@ -67,12 +67,13 @@ def test_nmda_social_counts_what_it_merges(prepared):
     notes = load_analysis("nmda_social").effects(prepared).notes
     assert "regimen: 9 rows 'infusion' taken as 'repeated'" in notes
     assert any(n.startswith("route: ") and n.endswith("(missing)' taken as 'other'") for n in notes)
-    assert any(n.startswith("effects that correlate (rho = 0.5) with others") for n in notes)
+    assert "pairs of the same animals, rho = 0.5: 12" in notes
+    assert any(n.startswith("effects that share animals with others: 134 of 491") for n in notes)
 
 
 def test_fst_has_three_variances_and_the_published_effects(prepared):
-    base, ub, av, published = (
-        load_analysis("fst", v).effects(prepared) for v in (None, "ub", "av", "published")
+    base, ub, av, published, exact = (
+        load_analysis("fst", v).effects(prepared) for v in ("normal", "ub", "av", "published", None)
     )
     assert [e.variance for e in (base, ub, av)] == ["LS", "UB", "AV"]
     assert base.y.tolist() == ub.y.tolist() == av.y.tolist()
@@ -81,9 +82,12 @@ def test_fst_has_three_variances_and_the_published_effects(prepared):
     assert "effects with their sign flipped (direction -1): 561 of 561" in base.notes
     assert any(n.endswith("control_group: 300 of 561, in 97 clusters") for n in base.notes)
     assert "variance AV averages over the 561 rows computed from arms" in av.notes
-    assert (
-        design(load_analysis("fst").spec, base).notes[-1] == "12 of 561 rows left out: no regimen"
-    )
+    plan = design(load_analysis("fst", "normal").spec, base)
+    assert plan.notes[-1] == "12 of 561 rows left out: no regimen"
+    # Every row counts its true animals; those of one control group are one set.
+    sets = design(load_analysis("fst").spec, exact).exact
+    assert sets is not None
+    assert len(sets.df) == 354
     assert published.V is None
 
 
@@ -121,7 +125,7 @@ def test_a_file_of_one_s_own_beside_its_table(tmp_path):
     assert (analysis.name, analysis.title) == ("mine", "mine")
     effects = analysis.effects()
     assert effects.y.tolist() == [1, 2, 1.5, 0.5]
-    assert design(analysis.spec, effects).notes == ("1 of 4 rows left out: no regimen",)
+    assert design(analysis.spec, effects).notes[0] == "1 of 4 rows left out: no regimen"
 
 
 def test_keep_recode_and_fill_of_one_s_own(tmp_path):

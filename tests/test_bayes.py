@@ -48,7 +48,7 @@ def test_everything_row_like_is_data():
     assert found == {
         *("y_observed", "whitening_row", "whitening_column", "whitening_value", "log_det_v"),
         *("x_peak", "x_half_life", "clock", "reference_delay", "group_effect_enters", "include"),
-        *("innermost_group", "parent_0"),
+        *("innermost_group", "outermost_group", "parent_0"),
     }
     np.testing.assert_array_equal(model["y_observed"].get_value(), nested_effects().y)
 

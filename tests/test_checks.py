@@ -16,6 +16,7 @@ from bayesma.spec import ModelSpec
 SPEC = ModelSpec(
     peak="1 + (1 | study)",
     decay="none",
+    likelihood="normal",
     priors={"peak": priors.normal(1.3, 0.1), "tau": priors.log_normal(-0.5, 0.2)},
 )
 

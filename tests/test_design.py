@@ -30,6 +30,11 @@ def rows(**columns):
     return effect_sizes(pd.DataFrame(plain | columns))
 
 
+NORMAL = (
+    "likelihood: normal, which takes v as known; not exact: it needs the arms (means, SDs and "
+    "group sizes), and the table has none"
+)
+
 # -- rows ------------------------------------------------------------------------------------------
 
 
@@ -39,7 +44,7 @@ def test_rows_without_a_needed_cell_are_left_out_and_counted():
     plan = design(FADES, rows(regimen=regimen, delay=delay))
     assert plan.effects.frame["row_id"].tolist() == ["r2", "r3", "r5", "r6", "r7"]
     # A row that lacks both counts once, under the first.
-    assert plan.notes[-2:] == (
+    assert plan.notes[-3:-1] == (
         "1 of 8 rows left out: no regimen",
         "2 of 8 rows left out: no delay",
     )
@@ -48,7 +53,7 @@ def test_rows_without_a_needed_cell_are_left_out_and_counted():
 def test_a_column_the_model_does_not_use_costs_no_row():
     plan = design(STAYS, rows(delay=[None] * 8))
     assert len(plan.effects) == 8
-    assert plan.notes == ()
+    assert plan.notes == (NORMAL,)
 
 
 def test_the_sampling_covariance_follows_the_rows_kept():

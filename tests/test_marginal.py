@@ -16,7 +16,8 @@ from bayesma.effects import effect_sizes
 from bayesma.errors import SpecError
 from bayesma.grouping import Groups
 from bayesma.maths import NumPyMaths
-from bayesma.predictive import log_likelihoods
+from bayesma.noncentral.rows import latent_df
+from bayesma.predictive import given_ratios, group_log_likelihoods, log_likelihoods
 from bayesma.simulation import Truth, layout, simulate_table
 from bayesma.spec import ModelSpec
 
@@ -290,8 +291,9 @@ SPECS = {
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5])
+@pytest.mark.parametrize("likelihood", ["normal", "exact"])
 @pytest.mark.parametrize("name", SPECS)
-def test_the_model_s_log_density_is_numpy_s_prior_plus_likelihood(name, rho):
+def test_the_model_s_log_density_is_numpy_s_prior_plus_likelihood(name, likelihood, rho):
     # Two rows per experiment, so that a sampling correlation has something to link.
     rows = pd.concat([ROWS, ROWS.assign(row_id=ROWS["row_id"] + "b")], ignore_index=True)
     table = simulate_table(TRUTH, rows, seed=4)
@@ -300,9 +302,11 @@ def test_the_model_s_log_density_is_numpy_s_prior_plus_likelihood(name, rho):
         gaps = table.frame["delay"].mask(table.frame["study"].isin(["S002", "S003"]))
         table = replace(table, frame=table.frame.assign(delay=gaps))
     effects = effect_sizes(table, rho=rho, within="experiment") if groups else effect_sizes(table)
-    plan = design(SPECS[name], effects)
+    plan = design(replace(SPECS[name], likelihood=likelihood), effects)
     model = build_design(plan)
-    names = [v.name for v in model.deterministics] + [*plan.scalars, *plan.vectors]
+    # Given the variance ratios an exact likelihood is normal too; they are known by their law.
+    ratios = {} if plan.exact is None else latent_df(plan.exact)
+    names = [v.name for v in model.deterministics] + [*plan.scalars, *plan.vectors, *ratios]
     nodes = model.replace_rvs_by_values([model[n] for n in names])
     evaluate = model.compile_fn(
         nodes, inputs=model.value_vars, mode=QUICK, on_unused_input="ignore"
@@ -313,8 +317,10 @@ def test_the_model_s_log_density_is_numpy_s_prior_plus_likelihood(name, rho):
     for _ in range(3):
         point = {k: rng.normal(size=np.shape(v)) for k, v in model.initial_point().items()}
         draws = dict(zip(names, evaluate(point), strict=True))
-        by_group, _ = log_likelihoods(plan, draws)
-        expected = by_group.sum()
+        expected = (given_ratios if ratios else group_log_likelihoods)(plan, draws).sum()
+        for key, df in ratios.items():
+            if key != "q_visit_z":
+                expected += stats.chi2.logpdf(draws[key] * df, df).sum() + np.log(df).sum()
         for key, value in point.items():
             if key.endswith("_z"):
                 expected += stats.norm.logpdf(value).sum()
@@ -327,12 +333,15 @@ def test_the_model_s_log_density_is_numpy_s_prior_plus_likelihood(name, rho):
         gaps.append(float(whole(point)) - expected)
     # PyMC keeps constants such as log sqrt(2 / pi) in single precision: up to 1e-8 per prior, and
     # a Student's varies by 3e-10. The rest are roundings of log densities of order 1e3.
-    assert np.ptp(gaps) < 1e-9
+    # Of variance ratios there are 180, each with a log gamma in its density.
+    assert np.ptp(gaps) < (1e-8 if ratios else 1e-9)
     assert abs(gaps[0]) < 3e-8
 
 
-def test_left_out_groups_do_not_count():
-    plan = design(SPECS["one level"], effect_sizes(simulate_table(TRUTH, ROWS, seed=4)))
+@pytest.mark.parametrize("likelihood", ["normal", "exact"])
+def test_left_out_groups_do_not_count(likelihood):
+    spec = replace(SPECS["one level"], likelihood=likelihood)
+    plan = design(spec, effect_sizes(simulate_table(TRUTH, ROWS, seed=4)))
     model = build_design(plan)
     point = model.initial_point()
     log_density = model.compile_logp(vars=[model["y"]], sum=False, mode=QUICK)
@@ -342,7 +351,10 @@ def test_left_out_groups_do_not_count():
     model.set_data("include", include)
     (some,) = log_density(point)
     draws = {"level": np.zeros(3), "log2_half_life": np.zeros(3), "tau": np.exp(point["tau_log__"])}
-    by_group, _ = log_likelihoods(plan, draws)
+    if plan.exact is not None:
+        df = latent_df(plan.exact)["q_own"]
+        draws["q_own"] = np.exp(point["q_own_log_in_units__"] / np.sqrt(df / 2))
+    by_group = (given_ratios if plan.exact else group_log_likelihoods)(plan, draws)
     # Sums of order 100 in another order.
     assert every - some == pytest.approx(by_group[2], abs=1e-10)
 

@@ -195,7 +195,9 @@ def test_a_fit_says_where_it_comes_from(small):
 
 def test_a_fit_says_whether_it_can_be_trusted(small):
     assert small.converged
-    assert repr(small) == "<Fit SMD, 6 rows: peak = 1 + (1 | study), decay = none; converged>"
+    assert repr(small) == (
+        "<Fit SMD, 6 rows: peak = 1 + (1 | study), decay = none, likelihood = normal; converged>"
+    )
     assert small.problems == []
     assert small.summary(0.5).loc["tau", "ci_low"] == pytest.approx(
         float(small.posterior["tau"].quantile(0.25)), rel=1e-15
