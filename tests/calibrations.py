@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from fits import EIGHT_ROWS
 from numpy.typing import NDArray
 
 import bayesma as bm
 from bayesma.checks.calibration.recipe import Recipe
 from bayesma.checks.calibration.replicate import replicated
 from bayesma.design import Design, design
-from fits import EIGHT_ROWS
 
 # y_i ~ N(mu, v_i), mu ~ N(0, 5): the posterior of mu is normal, in closed form.
 SPEC = bm.ModelSpec(peak="1", decay="none", likelihood="normal")

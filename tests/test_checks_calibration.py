@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from calibrations import EFFECTS, PLAN, SPEC, exact, recipe, runner
+from fits import EIGHT_ROWS
 
 import bayesma as bm
 from bayesma.checks.calibration.bands import inside_band, uniformity_p
@@ -22,8 +24,6 @@ from bayesma.checks.calibration.replicate import replicated
 from bayesma.checks.calibration.runs import calibrated
 from bayesma.design import design
 from bayesma.errors import BayesmaError, QueryError, SpecError
-from calibrations import EFFECTS, PLAN, SPEC, exact, recipe, runner
-from fits import EIGHT_ROWS
 
 REPLICATES = 200
 

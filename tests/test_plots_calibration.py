@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from calibrations import recipe, runner
 from matplotlib import pyplot as plt
 
 import bayesma as bm
 from bayesma.checks.calibration.runs import calibrated
 from bayesma.errors import QueryError
-from calibrations import recipe, runner
 
 
 @pytest.fixture(scope="module")
