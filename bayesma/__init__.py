@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from bayesma.bayes import build, fit
     from bayesma.catalogue import datasets, load_dataset
     from bayesma.checks import (
+        Calibration,
         CrossCheck,
         ModelComparison,
+        calibrate,
         compare_models,
         cross_check,
         leave_one_row_out,
         leave_one_study_out,
+        load_calibration,
         prior_sensitivity,
         recompute_contrast,
         recompute_results,
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
         trim_and_fill,
     )
     from bayesma.plots import (
+        plot_calibration,
         plot_crosscheck,
         plot_decay,
         plot_forest,
@@ -159,6 +163,10 @@ __all__ = [
     "compare_models",
     "leave_one_row_out",
     "leave_one_study_out",
+    # calibration
+    "Calibration",
+    "calibrate",
+    "load_calibration",
     # questions
     "auc",
     "compare_regimens",
@@ -176,6 +184,7 @@ __all__ = [
     "summary",
     "time_to_loss",
     "unknown_delays",
+    "plot_calibration",
     "plot_crosscheck",
     "plot_decay",
     "plot_forest",
@@ -200,6 +209,7 @@ if not TYPE_CHECKING:
         "bayes": ("build", "fit"),
         "catalogue": ("datasets", "load_dataset"),
         "checks": (
+            "Calibration",
             "CrossCheck",
             "ModelComparison",
             "compare_models",
@@ -207,6 +217,8 @@ if not TYPE_CHECKING:
             "leave_one_row_out",
             "leave_one_study_out",
             "prior_sensitivity",
+            "calibrate",
+            "load_calibration",
             "recompute_contrast",
             "recompute_results",
         ),
@@ -254,6 +266,7 @@ if not TYPE_CHECKING:
             "trim_and_fill",
         ),
         "plots": (
+            "plot_calibration",
             "plot_crosscheck",
             "plot_decay",
             "plot_forest",

@@ -1,6 +1,7 @@
 """The command line: parse, call, print."""
 
 from bayesma.cli import (  # each adds its commands to the application
+    calibrating,
     checking,
     commands,
     comparing,
@@ -13,6 +14,7 @@ from bayesma.cli.app import app, main
 
 __all__ = [
     "app",
+    "calibrating",
     "checking",
     "commands",
     "comparing",
