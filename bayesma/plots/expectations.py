@@ -29,6 +29,8 @@ LEFT, RIGHT = 1.0, 0.2
 CAPTION_WIDTH, LINE = 130, 0.155
 # Draws shown one by one; panels of curves in a row; bins of a histogram.
 SHOWN, ACROSS, BINS = 40, 3, 40
+# Inches of a letter of a tick.
+LETTER = 0.085
 # The axis of effects reaches at most this many spans of the data (with 0) beyond them.
 REACH = 1.5
 # The rest of a skewed tau is told, not shown.
@@ -188,6 +190,7 @@ def _draw_curves(
         rows = own == line.label
         drawn += _points(axes, data.isel(row=rows), line)
         delay_axis(axes, [line], log_delay=True)
+        _thin(axes)
         axes.set_xlabel("time since the last dose", fontsize=9)
         axes.set_ylim(*ends)
         axes.axhline(0, color="0.6", linewidth=0.8, zorder=0.5)
@@ -202,6 +205,22 @@ def _draw_curves(
     if missing := data.sizes["row"] - drawn:
         told.append(f"{missing} of {data.sizes['row']} observed effects are not among the points.")
     return told
+
+
+def _thin(axes: Axes) -> None:
+    """Leave out the words of ticks that would touch the ones before."""
+    places = axes.xaxis.get_majorticklocs()
+    words = [text.get_text() for text in axes.get_xticklabels()]
+    scale = axes.xaxis.get_transform()
+    x, ends = scale.transform(np.asarray(places)), scale.transform(np.array(axes.get_xlim()))
+    wide = axes.get_position().width * axes.figure.get_figwidth()  # type: ignore[union-attr]
+    inches = (x - ends[0]) / (ends[1] - ends[0]) * wide
+    shown, last = [], -np.inf
+    for at, word in zip(inches, words, strict=True):
+        half = LETTER * len(word) / 2
+        shown.append(word if at - half > last else "")
+        last = at + half + LETTER if shown[-1] else last
+    axes.set_xticklabels(shown, fontsize=8.5)
 
 
 def _keys(array: xr.DataArray, names: Sequence[str]) -> NDArray[np.str_]:
@@ -328,7 +347,9 @@ def _histogram(
     )
     axes.stairs(heights, edges, color=colour, gid=name, **style)
     share = 1 - inside.size / flat.size
-    return f"{share:.1%} of {name} lie outside." if share > 0 else ""
+    known = {"replicates": "replicates", "new study": "effects in a new study"}
+    said = known.get(name, f"draws of {name}")
+    return f"{share:.1%} of {said} lie outside." if share > 0 else ""
 
 
 def _draw_tau(axes: Axes, expected: xr.DataTree, measure: str) -> list[str]:
@@ -347,5 +368,6 @@ def _draw_tau(axes: Axes, expected: xr.DataTree, measure: str) -> list[str]:
         told += [said] if said else []
     axes.set_xlim(0, end)
     axes.set_ylim(0, None)
-    axes.set_xlabel(" and ".join(names) + f" ({measure})")
+    kinds = [f"{name} ({kind})" for name, kind in zip(names, ("filled", "line"), strict=False)]
+    axes.set_xlabel(", ".join(kinds if len(names) == len(kinds) > 1 else names))
     return told
