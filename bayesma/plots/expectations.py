@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bayesma.errors import QueryError
 from bayesma.measures import MEASURES
+from bayesma.plots.histograms import array_of, draw_effects, draw_tau
 from bayesma.plots.lines import COLOURS, MANY, Line, lines_of, names_of
 from bayesma.plots.scales import delay_axis
 from bayesma.queries.summaries import summary
@@ -27,14 +28,12 @@ Floats = NDArray[np.float64]
 WIDTH, TOP, PANEL, GAP, LOW = 8.4, 0.6, 2.5, 0.75, 2.0
 LEFT, RIGHT = 1.0, 0.2
 CAPTION_WIDTH, LINE = 130, 0.155
-# Draws shown one by one; panels of curves in a row; bins of a histogram.
-SHOWN, ACROSS, BINS = 40, 3, 40
+# Draws shown one by one; panels of curves in a row.
+SHOWN, ACROSS = 40, 3
 # Inches of a letter of a tick.
 LETTER = 0.085
 # The axis of effects reaches at most this many spans of the data (with 0) beyond them.
 REACH = 1.5
-# The rest of a skewed tau is told, not shown.
-TAU_SHARE = 0.98
 
 
 def plot_prior_predictive(expected: xr.DataTree, title: str | None = None) -> Figure:
@@ -63,7 +62,7 @@ def plot_prior_predictive(expected: xr.DataTree, title: str | None = None) -> Fi
     """
     if not {"curves", "prior_predictive", "observed_data"} <= set(expected.children):
         raise QueryError("a prior picture needs bm.prior_predictive(effects, spec, seed=1)")
-    effect = _array(expected, "curves", "effect")
+    effect = array_of(expected, "curves", "effect")
     with np.errstate(all="ignore"):  # draws may be infinite towards delay 0
         table = summary(effect, 0.95)
     names = names_of(table, None)
@@ -78,15 +77,11 @@ def plot_prior_predictive(expected: xr.DataTree, title: str | None = None) -> Fi
     measure = str(expected.attrs["measure"])
     label = MEASURES[measure].label if measure in MEASURES else measure
     (upper[0].set_ylabel if fades else upper[0].set_xlabel)(label)
-    caption += _draw_effects(lower[0], expected, ends)
+    caption += draw_effects(lower[0], expected, ends)
     lower[0].set_xlabel(label)
-    caption += _draw_tau(lower[1], expected, measure)
+    caption += draw_tau(lower[1], expected, measure)
     _finish(figure, [*caption, f"Priors: {expected.attrs['priors']}."], title)
     return figure
-
-
-def _array(expected: xr.DataTree, group: str, name: str) -> xr.DataArray:
-    return expected[group].dataset[name]
 
 
 # -- the page ----------------------------------------------------------------------------------
@@ -146,11 +141,11 @@ def _finish(figure: Figure, sentences: Sequence[str], title: str | None) -> None
 
 def _limits(expected: xr.DataTree) -> tuple[float, float]:
     """Return the ends of the axis of effects: the data with 0, widened towards what is expected."""
-    y = _array(expected, "observed_data", "y").values
+    y = array_of(expected, "observed_data", "y").values
     data = np.quantile(y, [0.01, 0.99]) if len(y) > MANY else y
     low, high = min(0.0, data.min()), max(0.0, data.max())
     reach = REACH * ((high - low) or 1.0)
-    replicated = _array(expected, "prior_predictive", "y").values
+    replicated = array_of(expected, "prior_predictive", "y").values
     finite = replicated[np.isfinite(replicated)]
     wide = np.quantile(finite, [0.025, 0.975]) if len(finite) else np.zeros(2)
     ends = [np.clip(end, low - reach, high + reach) for end in wide]
@@ -169,7 +164,7 @@ def _draw_curves(
     names: Sequence[str],
     ends: tuple[float, float],
 ) -> list[str]:
-    effect, data = _array(expected, "curves", "effect"), _array(expected, "observed_data", "y")
+    effect, data = array_of(expected, "curves", "effect"), array_of(expected, "observed_data", "y")
     outside, drawn = 0, 0
     keys = _keys(effect, names)
     own = _keys(data, names)
@@ -296,78 +291,3 @@ def _draw_levels(
     outside = int(((values < ends[0]) | (values > ends[1])).any(axis=1).sum())
     told = "Above: the population mean effect before data: median, 50% and 95% intervals."
     return [told, *([f"{outside} of {len(values)} draws leave the axis."] if outside else [])]
-
-
-# -- distributions -----------------------------------------------------------------------------
-
-
-def _draw_effects(axes: Axes, expected: xr.DataTree, ends: tuple[float, float]) -> list[str]:
-    """Draw replicated effects, and true ones of a new study, over the observed."""
-    y, curves = _array(expected, "observed_data", "y").values, expected["curves"].dataset
-    told = [
-        "Below, left: replicated effects of these rows, over a rug of the observed ones.",
-        _histogram(
-            axes, _array(expected, "prior_predictive", "y").values, ends, "replicates", "#0072B2"
-        ),
-    ]
-    if "new_study" in curves:
-        told[0] = told[0].replace(
-            "rows,",
-            "rows (filled) and the true effect in a new study over the points above (line),",
-        )
-        told.append(
-            _histogram(axes, curves["new_study"].values, ends, "new study", "#D55E00", filled=False)
-        )
-    top = axes.get_ylim()[1]
-    axes.set_ylim(-0.09 * top, top)
-    axes.plot(
-        y, np.full(len(y), -0.045 * top), "|", color="black", markersize=9, alpha=0.6, gid="rug"
-    )
-    axes.set_xlim(*ends)
-    hidden = int(((y < ends[0]) | (y > ends[1])).sum())
-    told += [f"{hidden} of {len(y)} observed effects lie outside."] if hidden else []
-    return [sentence for sentence in told if sentence]
-
-
-def _histogram(
-    axes: Axes,
-    values: Floats,
-    ends: tuple[float, float],
-    name: str,
-    colour: str,
-    filled: bool = True,
-) -> str:
-    """Draw a histogram of what lies inside, as shares of all; say what lies outside."""
-    flat = values.ravel()
-    inside = flat[(flat >= ends[0]) & (flat <= ends[1])]
-    counts, edges = np.histogram(inside, BINS, ends)
-    heights = counts / max(flat.size, 1)
-    style: dict[str, Any] = (
-        {"alpha": 0.35, "fill": True, "linewidth": 0} if filled else {"linewidth": 1.6}
-    )
-    axes.stairs(heights, edges, color=colour, gid=name, **style)
-    share = 1 - inside.size / flat.size
-    known = {"replicates": "replicates", "new study": "effects in a new study"}
-    said = known.get(name, f"draws of {name}")
-    return f"{share:.1%} of {said} lie outside." if share > 0 else ""
-
-
-def _draw_tau(axes: Axes, expected: xr.DataTree, measure: str) -> list[str]:
-    """Draw the prior of each level's tau, without its far tail."""
-    prior = expected["prior"].dataset
-    names = [str(name) for name in prior.data_vars if str(name).split("_")[0] == "tau"]
-    names = [name for name in names if prior[name].ndim == 2]
-    if not names:
-        axes.set_axis_off()
-        return []
-    draws = {name: prior[name].values.ravel() for name in names}
-    end = max(float(np.quantile(values, TAU_SHARE)) for values in draws.values())
-    told = [f"Below, right: tau ({measure})."]
-    for (name, values), colour in zip(draws.items(), COLOURS, strict=False):
-        said = _histogram(axes, values, (0.0, end), name, colour, filled=name == names[0])
-        told += [said] if said else []
-    axes.set_xlim(0, end)
-    axes.set_ylim(0, None)
-    kinds = [f"{name} ({kind})" for name, kind in zip(names, ("filled", "line"), strict=False)]
-    axes.set_xlabel(", ".join(kinds if len(names) == len(kinds) > 1 else names))
-    return told
