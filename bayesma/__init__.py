@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from bayesma.checks import (
         Calibration,
         CrossCheck,
+        ModelComparison,
         calibrate,
+        compare_models,
         cross_check,
+        leave_one_row_out,
+        leave_one_study_out,
         load_calibration,
+        prior_sensitivity,
         recompute_contrast,
         recompute_results,
     )
@@ -67,8 +72,10 @@ if TYPE_CHECKING:
         plot_crosscheck,
         plot_decay,
         plot_forest,
+        plot_prior_predictive,
     )
     from bayesma.posterior import Fit, load_fit
+    from bayesma.priors import heterogeneity_priors
     from bayesma.queries import (
         auc,
         compare_regimens,
@@ -78,6 +85,7 @@ if TYPE_CHECKING:
         grid,
         half_life,
         hours,
+        prior_predictive,
         small_study_effect,
         study_effects,
         study_points,
@@ -111,6 +119,7 @@ __all__ = [
     "load_analysis",
     "load_spec",
     "priors",
+    "heterogeneity_priors",
     # fits
     "Fit",
     "build",
@@ -146,12 +155,18 @@ __all__ = [
     # the cross-check
     "CrossCheck",
     "cross_check",
+    "prior_sensitivity",
     "recompute_contrast",
     "recompute_results",
     # calibration
     "Calibration",
     "calibrate",
     "load_calibration",
+    # model choice
+    "ModelComparison",
+    "compare_models",
+    "leave_one_row_out",
+    "leave_one_study_out",
     # questions
     "auc",
     "compare_regimens",
@@ -161,6 +176,7 @@ __all__ = [
     "grid",
     "half_life",
     "hours",
+    "prior_predictive",
     "small_study_effect",
     "study_effects",
     "study_points",
@@ -172,6 +188,7 @@ __all__ = [
     "plot_crosscheck",
     "plot_decay",
     "plot_forest",
+    "plot_prior_predictive",
     # what can go wrong
     "BayesmaError",
     "ConvergenceWarning",
@@ -194,9 +211,14 @@ if not TYPE_CHECKING:
         "checks": (
             "Calibration",
             "CrossCheck",
+            "ModelComparison",
             "calibrate",
+            "compare_models",
             "cross_check",
+            "leave_one_row_out",
+            "leave_one_study_out",
             "load_calibration",
+            "prior_sensitivity",
             "recompute_contrast",
             "recompute_results",
         ),
@@ -248,8 +270,10 @@ if not TYPE_CHECKING:
             "plot_crosscheck",
             "plot_decay",
             "plot_forest",
+            "plot_prior_predictive",
         ),
         "posterior": ("Fit", "load_fit"),
+        "priors": ("heterogeneity_priors",),
         "queries": (
             "auc",
             "compare_regimens",
@@ -259,6 +283,7 @@ if not TYPE_CHECKING:
             "grid",
             "half_life",
             "hours",
+            "prior_predictive",
             "small_study_effect",
             "study_effects",
             "study_points",

@@ -1,44 +1,285 @@
-"""Stand-in, to be replaced: group effects in closed form, variance ratios by plain Monte Carlo."""
+"""Integrals over q and the group effects: the exact likelihood of groups and of rows."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bayesma import marginal
-from bayesma.maths import NumPyMaths
-from bayesma.noncentral.rows import draw_latents, variance_ratios
+from bayesma.grouping import Groups
+from bayesma.noncentral.branches import Branch, Rest, Tree, tree_of
+from bayesma.noncentral.elements import Elements, clusters_of, elements_of
+from bayesma.noncentral.grams import Gram, log_densities
+from bayesma.noncentral.quadrature import PLAIN, WIDE, Setting, integral
+
+if TYPE_CHECKING:
+    from bayesma.noncentral.rows import Standardised
 
 __all__ = ["group_log_likelihoods", "log_likelihoods"]
 
-MATHS = NumPyMaths()
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
-
-def log_likelihoods(
-    exact: Any, mean: Any, scales: Any, taus: Any, groups: Any, nu: Any = None
-) -> Any:
-    counts = np.bincount(groups.outermost, minlength=len(groups.labels[0]))
-    rng = np.random.default_rng(0)
-    q = variance_ratios(draw_latents(exact, (64,), rng), exact, MATHS)
-    whitening = exact.covariance.whitening()
-    total = without = np.asarray(-np.inf)
-    for ratio in q:
-        half = np.sqrt(ratio[exact.of])
-        jac = np.log(half) + exact.log_jacobian
-        residual = exact.d * half - mean
-        found = marginal.levels(residual, scales, taus, whitening, groups, MATHS)
-        given = marginal.group_log_likelihood(found, counts, MATHS)
-        given = given + MATHS.segment_sum(jac, groups.outermost, len(counts))
-        (rows,) = marginal.row_log_likelihoods(
-            residual, scales, found, found[-1:], whitening, groups, MATHS
-        )
-        total = np.logaddexp(total, given)
-        without = np.logaddexp(without, given[..., groups.outermost] - rows - jac)
-    return total - np.log(len(q)), total[..., groups.outermost] - without
+# Numbers of one array, at most: 8 MB.
+AT_ONCE = 1_000_000
+# Trees of the last few designs are kept: an optimiser asks a thousand times.
+KEPT = 8
 
 
 def group_log_likelihoods(
-    exact: Any, mean: Any, scales: Any, taus: Any, groups: Any, nu: Any = None
-) -> Any:
-    return log_likelihoods(exact, mean, scales, taus, groups, nu)[0]
+    exact: Standardised,
+    mean: Floats,
+    scales: Sequence[Floats],
+    taus: Sequence[Floats],
+    groups: Groups,
+    nu: Floats | None = None,
+) -> Floats:
+    """Return log p(y in group), every q and every group effect integrated out.
+
+    Parameters
+    ----------
+    exact : Standardised
+        The rows; linked ones stand in one innermost group.
+    mean : ndarray, shape (..., rows)
+    scales : sequence of ndarray, shape (..., rows)
+        Loadings: one that all levels share, or one per level, innermost first.
+    taus : sequence of ndarray, shape (..., 1)
+        Standard deviation of each level's effect, innermost first; 0 is one.
+    groups : Groups
+    nu : ndarray, shape (..., 1), optional
+        Degrees of freedom of a Student-t effect of the outermost groups.
+
+    Returns
+    -------
+    ndarray, shape (..., groups)
+        Of the outermost groups.
+    """
+    return _evaluated(exact, mean, scales, taus, groups, nu, False)[0]
+
+
+def log_likelihoods(
+    exact: Standardised,
+    mean: Floats,
+    scales: Sequence[Floats],
+    taus: Sequence[Floats],
+    groups: Groups,
+    nu: Floats | None = None,
+) -> tuple[Floats, Floats]:
+    """Return the marginal log likelihood by outermost group and by row.
+
+    Parameters
+    ----------
+    exact, mean, scales, taus, groups, nu
+        See `group_log_likelihoods`.
+
+    Returns
+    -------
+    by_group : ndarray, shape (..., groups)
+    by_row : ndarray, shape (..., rows)
+        log p(y_i | the other rows of its outermost group).
+    """
+    by_group, without = _evaluated(exact, mean, scales, taus, groups, nu, True)
+    return by_group, by_group[..., groups.outermost] - without
+
+
+# -- what data and groups alone decide -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Elements and the tree they hang in."""
+
+    elements: Elements
+    tree: Tree
+    left: Elements
+    rest: Rest | None
+    groups: int
+
+
+_PLANS: dict[tuple[int, int, bool, bool, bool], tuple[Standardised, Groups, _Plan]] = {}
+
+
+def _plan_of(exact: Standardised, groups: Groups, merged: bool, kept: bool, rows: bool) -> _Plan:
+    key = (id(exact), id(groups), merged, kept, rows)
+    if key not in _PLANS:
+        if len(_PLANS) >= KEPT:
+            _PLANS.pop(next(iter(_PLANS)))
+        # The nouns are kept beside, so that their ids stay their own.
+        _PLANS[key] = (exact, groups, _planned(exact, groups, merged, kept, rows))
+    return _PLANS[key][2]
+
+
+def _planned(exact: Standardised, groups: Groups, merged: bool, kept: bool, rows: bool) -> _Plan:
+    clusters = clusters_of(exact)
+    elements = elements_of(exact, clusters)
+    members: list[Ints] = []
+    left = np.full(len(exact.y), -1)
+    if rows:
+        for index in clusters:
+            for row in index[: len(index) if len(index) > 1 else 0]:
+                left[row] = len(members)
+                members.append(index[index != row])
+    others = elements_of(exact, members)
+    rest = Rest(others.laws, elements.rows, left) if rows else None
+    tree = tree_of(groups, elements.rows, elements.laws, merged, kept, rest)
+    return _Plan(elements, tree, others, rest, len(groups.labels[0]))
+
+
+# -- evaluation ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Parameters of some draws, the draws last: (rows, draws) and (draws,)."""
+
+    mean: Floats
+    scales: tuple[Floats, ...]
+    taus: tuple[Floats, ...]
+    nu: Floats | None
+
+    def part(self, some: slice) -> _Draws:
+        """Return those of some draws."""
+        return _Draws(
+            self.mean[:, some],
+            tuple(x if x.shape[1] == 1 else x[:, some] for x in self.scales),
+            tuple(x[some] for x in self.taus),
+            None if self.nu is None else self.nu[some],
+        )
+
+
+def _evaluated(
+    exact: Standardised,
+    mean: Floats,
+    scales: Sequence[Floats],
+    taus: Sequence[Floats],
+    groups: Groups,
+    nu: Floats | None,
+    rows: bool,
+) -> tuple[Floats, Floats]:
+    """Return log p by group and, if asked for, of the group without each row."""
+    mean = np.asarray(mean, dtype=float)
+    lead = mean.shape[:-1]
+    draws = _Draws(
+        mean.reshape(-1, mean.shape[-1]).T,
+        tuple(_columns(scale, lead) for scale in scales),
+        tuple(np.broadcast_to(tau[..., 0], lead).ravel() for tau in taus),
+        None if nu is None else np.broadcast_to(nu[..., 0], lead).ravel(),
+    )
+    plan = _plan_of(exact, groups, len(scales) == 1, nu is not None, rows)
+    size = draws.mean.shape[1]
+    by_group = np.empty((plan.groups, size))
+    without = np.zeros((len(exact.y) if rows else 0, size))
+    nodes = WIDE if rows else PLAIN
+    step = max(1, AT_ONCE // _weight(plan, len(nodes.at)))
+    for start in range(0, size, step):
+        some = slice(start, start + step)
+        found, left = _chunk(plan, draws.part(some), rows)
+        by_group[:, some] = found
+        if left is not None:
+            without[:, some] = left
+    return by_group.T.reshape(*lead, -1), without.T.reshape(*lead, -1)
+
+
+def _columns(scale: Floats, lead: tuple[int, ...]) -> Floats:
+    """Return a loading as (rows, draws), or (rows, 1) where all draws share it."""
+    scale = np.asarray(scale, dtype=float)
+    if all(stride == 0 for stride in scale.strides[:-1]):
+        return scale[(0,) * (scale.ndim - 1)][:, None]
+    return np.broadcast_to(scale, (*lead, scale.shape[-1])).reshape(-1, scale.shape[-1]).T
+
+
+def _weight(plan: _Plan, nodes: int) -> int:
+    """Return how many numbers the largest array holds for each draw."""
+
+    def deepest(branch: Branch) -> int:
+        inner = [deepest(own) for own, _ in branch.inner]
+        own = len(branch.direct_laws.of) + sum(len(b.laws.of) for b, _ in branch.inner)
+        return nodes * max([own, *inner], default=1)
+
+    parts = [deepest(branch) for branch in plan.tree.branches]
+    return max([len(plan.elements.laws.of), *parts])
+
+
+def _chunk(plan: _Plan, draws: _Draws, rows: bool) -> tuple[Floats, Floats | None]:
+    """Return log p by group, and without each row, shapes (groups, draws) and (rows, draws)."""
+    tree, levels = plan.tree, len(draws.taus)
+    columns = tuple(range(levels)) if len(draws.scales) > 1 else (0,) * levels
+    setting = Setting(draws.taus, columns, draws.nu, WIDE if rows else PLAIN)
+    gram = _absorbed(_gram(plan.elements, draws), plan.elements, tree.absorbed, setting)
+    out = np.zeros((plan.groups, draws.mean.shape[1]))
+    places = plan.elements.laws.places(tree.closed)
+    laws = plan.elements.laws.take(tree.closed)
+    out[tree.outermost[tree.closed]] = log_densities(laws, gram.take(places))
+    if plan.rest is None:
+        for branch in tree.branches:
+            own = gram.take(plan.elements.laws.places(branch.elements))
+            out[branch.groups] = integral(branch, own, None, setting)[0]
+        return out, None
+    return out, _left(plan, plan.rest, draws, setting, gram, out)
+
+
+def _left(
+    plan: _Plan, rest: Rest, draws: _Draws, setting: Setting, gram: Gram, out: Floats
+) -> Floats:
+    """Return log p without each row, and fill in that of groups that branches hold."""
+    gram_left = _absorbed(_gram(plan.left, draws), plan.left, _depths(plan, rest), setting)
+    left = np.zeros(draws.mean.shape)
+    closed = np.concatenate([np.zeros(0, dtype=int), *(rest.rows[e] for e in plan.tree.closed)])
+    closed = closed[rest.left[closed] >= 0]
+    if len(closed):
+        which = rest.left[closed]
+        left[closed] = log_densities(rest.laws.take(which), gram_left.take(rest.laws.places(which)))
+    for branch in plan.tree.branches:
+        own = gram.take(plan.elements.laws.places(branch.elements))
+        others = gram_left.take(rest.laws.places(branch.left))
+        found, without = integral(branch, own, others, setting)
+        out[branch.groups] = found
+        if without is not None:
+            left[branch.rows] = without
+    return left
+
+
+def _depths(plan: _Plan, rest: Rest) -> Ints:
+    """Return how many levels each element that is left has in its covariance."""
+    out = np.zeros(len(plan.left), dtype=np.int64)
+    for element, rows in enumerate(rest.rows):
+        some = rest.left[rows]
+        out[some[some >= 0]] = plan.tree.absorbed[element]
+    return out
+
+
+def _gram(elements: Elements, draws: _Draws) -> Gram:
+    """Return the inner products, (densities, draws) or (densities, 1)."""
+    of, laws = elements.laws.of, elements.laws
+
+    def summed(x: Floats) -> Floats:
+        found = np.add.reduceat(x, elements.starts, axis=0) if len(elements) else x
+        return np.asarray(found[of] if laws.mixed else found)
+
+    white = elements.white @ draws.mean
+    loadings = [elements.white @ scale for scale in draws.scales]
+    return Gram(
+        laws.a[:, None],
+        elements.project @ draws.mean,
+        summed(white * white),
+        np.zeros((len(of), 1)),
+        tuple(elements.project @ scale for scale in draws.scales),
+        tuple(summed(white * own) for own in loadings),
+        {
+            (j, k): summed(loadings[j] * loadings[k])
+            for j in range(len(loadings))
+            for k in range(j, len(loadings))
+        },
+    )
+
+
+def _absorbed(gram: Gram, elements: Elements, depth: Ints, setting: Setting) -> Gram:
+    """Return the inner products with the effects of so many levels in the covariance."""
+    depth = depth[elements.laws.of][:, None]
+    for level in range(int(depth.max(initial=0))):
+        tau2 = np.where(depth > level, setting.taus[level] ** 2, 0.0)
+        gram = gram.absorbed(setting.columns[level], tau2)
+    return gram

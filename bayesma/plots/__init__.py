@@ -3,6 +3,7 @@
 from bayesma.plots.calibration import plot_calibration
 from bayesma.plots.crosscheck import plot_crosscheck
 from bayesma.plots.decay_curves import plot_decay
+from bayesma.plots.expectations import plot_prior_predictive
 from bayesma.plots.forest import plot_forest
 
-__all__ = ["plot_calibration", "plot_crosscheck", "plot_decay", "plot_forest"]
+__all__ = ["plot_calibration", "plot_crosscheck", "plot_decay", "plot_forest", "plot_prior_predictive"]

@@ -79,6 +79,8 @@ class Surface(Protocol):
 
 def why_not_linear(plan: Design) -> str:
     """Return why the variances depend on the level, so that it cannot be profiled; or nothing."""
+    if plan.exact is not None:
+        return "likelihood = 'exact' leaves no generalised least squares"
     if plan.kappa_names:
         return "heterogeneity = 'proportional' makes the variances depend on the level"
     if plan.spec.population == "student":
@@ -93,8 +95,10 @@ def linear_design(plan: Design) -> Design:
     pooling = plan.pooling
     if pooling is not None:
         pooling = replace(pooling, slope=np.zeros_like(pooling.slope))
-    spec = replace(plan.spec, heterogeneity="constant", population="normal")
-    return replace(plan, spec=spec, pooling=pooling)
+    spec = replace(
+        plan.spec, heterogeneity="constant", population="normal", likelihood="normal"
+    )
+    return replace(plan, spec=spec, pooling=pooling, exact=None)
 
 
 class _Gathering(NumPyMaths):
