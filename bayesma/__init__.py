@@ -11,8 +11,16 @@ if TYPE_CHECKING:
     from bayesma.bayes import build, fit
     from bayesma.catalogue import datasets, load_dataset
     from bayesma.checks import (
+        Calibration,
         CrossCheck,
+        ModelComparison,
+        calibrate,
+        compare_models,
         cross_check,
+        leave_one_row_out,
+        leave_one_study_out,
+        load_calibration,
+        prior_sensitivity,
         recompute_contrast,
         recompute_results,
     )
@@ -60,11 +68,14 @@ if TYPE_CHECKING:
         trim_and_fill,
     )
     from bayesma.plots import (
+        plot_calibration,
         plot_crosscheck,
         plot_decay,
         plot_forest,
+        plot_prior_predictive,
     )
     from bayesma.posterior import Fit, load_fit
+    from bayesma.priors import heterogeneity_priors
     from bayesma.queries import (
         auc,
         compare_regimens,
@@ -74,6 +85,7 @@ if TYPE_CHECKING:
         grid,
         half_life,
         hours,
+        prior_predictive,
         small_study_effect,
         study_effects,
         study_points,
@@ -107,6 +119,7 @@ __all__ = [
     "load_analysis",
     "load_spec",
     "priors",
+    "heterogeneity_priors",
     # fits
     "Fit",
     "build",
@@ -142,8 +155,18 @@ __all__ = [
     # the cross-check
     "CrossCheck",
     "cross_check",
+    "prior_sensitivity",
     "recompute_contrast",
     "recompute_results",
+    # calibration
+    "Calibration",
+    "calibrate",
+    "load_calibration",
+    # model choice
+    "ModelComparison",
+    "compare_models",
+    "leave_one_row_out",
+    "leave_one_study_out",
     # questions
     "auc",
     "compare_regimens",
@@ -153,6 +176,7 @@ __all__ = [
     "grid",
     "half_life",
     "hours",
+    "prior_predictive",
     "small_study_effect",
     "study_effects",
     "study_points",
@@ -160,9 +184,11 @@ __all__ = [
     "summary",
     "time_to_loss",
     "unknown_delays",
+    "plot_calibration",
     "plot_crosscheck",
     "plot_decay",
     "plot_forest",
+    "plot_prior_predictive",
     # what can go wrong
     "BayesmaError",
     "ConvergenceWarning",
@@ -183,8 +209,16 @@ if not TYPE_CHECKING:
         "bayes": ("build", "fit"),
         "catalogue": ("datasets", "load_dataset"),
         "checks": (
+            "Calibration",
             "CrossCheck",
+            "ModelComparison",
+            "calibrate",
+            "compare_models",
             "cross_check",
+            "leave_one_row_out",
+            "leave_one_study_out",
+            "load_calibration",
+            "prior_sensitivity",
             "recompute_contrast",
             "recompute_results",
         ),
@@ -232,11 +266,14 @@ if not TYPE_CHECKING:
             "trim_and_fill",
         ),
         "plots": (
+            "plot_calibration",
             "plot_crosscheck",
             "plot_decay",
             "plot_forest",
+            "plot_prior_predictive",
         ),
         "posterior": ("Fit", "load_fit"),
+        "priors": ("heterogeneity_priors",),
         "queries": (
             "auc",
             "compare_regimens",
@@ -246,6 +283,7 @@ if not TYPE_CHECKING:
             "grid",
             "half_life",
             "hours",
+            "prior_predictive",
             "small_study_effect",
             "study_effects",
             "study_points",

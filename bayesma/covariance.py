@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from numbers import Real
 
@@ -94,6 +94,34 @@ class Blocks:
             if stays.sum() > 1:
                 kept.append((place[index[stays]], matrix[np.ix_(stays, stays)]))
         return Blocks(self.v[rows], tuple(kept))
+
+    def without(self, rows: Sequence[int] | Ints) -> Whitening:
+        """Return the whitening of all other rows, at the coordinates that `whitening` has.
+
+        Those rows' entries of L^-1 and of log det V are 0, so that neither their residuals nor
+        their loadings enter any sum: what is left is the density of the rows that stay.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Positions of the rows left out.
+
+        Returns
+        -------
+        Whitening
+        """
+        out = np.asarray(rows, dtype=np.int64)
+        v = self.v.copy()
+        v[out] = 1.0
+        blocks = []
+        for index, matrix in self.blocks:
+            gone = np.isin(index, out)
+            # A row apart, of variance 1: it moves no entry of the others' factor.
+            apart = np.where(gone[:, None] | gone, np.eye(len(index)), matrix)
+            blocks.append((index, apart))
+        found = Blocks(v, tuple(blocks)).whitening()
+        kept = ~np.isin(found.rows, out)
+        return replace(found, values=found.values * kept)
 
     def whitening(self) -> Whitening:
         """Return L^-1 of V = L L' and its log determinant.

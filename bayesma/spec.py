@@ -274,8 +274,19 @@ class ModelSpec:
         priors = record.get("priors", {})
         if not isinstance(priors, Mapping):
             raise SpecError(f"priors = {priors!r}: a table, as in peak = {{normal = [0, 5]}}")
+        _check_named(priors)
         written = {name: p.from_dict(value) for name, value in priors.items()}
         return cls(**{**record, "priors": written})
+
+
+def _check_named(priors: Mapping[str, Any]) -> None:
+    """Refuse a prior of heterogeneity from the literature for anything but tau."""
+    for name, value in priors.items():
+        if name != "tau" and isinstance(value, Mapping) and p.NAMED in value:
+            raise SpecError(
+                f"prior of {name}: {{{p.NAMED} = {value[p.NAMED]!r}}} is a prior of tau; write the "
+                "numbers, as in {normal = [0, 5]}"
+            )
 
 
 def _check_priors(priors: Mapping[str, Prior]) -> None:

@@ -109,3 +109,102 @@ def hand_fit(spec: ModelSpec, rows: pd.DataFrame = EIGHT_ROWS, **draws: Any) -> 
     sizes = {"chain": 1, "draw": posterior.sizes["draw"]}
     posterior = posterior.assign_coords({d: np.arange(n) for d, n in sizes.items()})
     return Fit(xr.DataTree.from_dict({"posterior": posterior}), plan)
+
+
+def conjugate_fit(
+    spec: ModelSpec, effects: Effects, *, draws: int = 1000, chains: int = 4, seed: int = 1
+) -> Fit:
+    """Return a fit of independent draws from the exact posterior of a normal-normal model.
+
+    One level of groups at most, no decay and normal priors of the level. Given tau, y and the
+    coefficients are jointly normal; tau is drawn from its posterior on a fine grid.
+    """
+    plan = design(spec, effects)
+    posterior = ConjugatePosterior(plan)
+    found = posterior.draws(draws * chains, np.random.default_rng(seed))
+    arrays = {}
+    for name, values in found.items():
+        dims = ["chain", "draw", f"{name}_term"][: 1 + values.ndim]
+        coords = {f"{name}_term": np.array(plan.predictors["peak"].terms, dtype=str)}
+        own = {dim: labels for dim, labels in coords.items() if dim in dims}
+        arrays[name] = xr.DataArray(values.reshape(chains, draws, *values.shape[1:]), own, dims)
+    coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
+    diverging = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((chains, draws), bool))})
+    groups = {
+        "posterior": xr.Dataset(arrays).assign_coords(coords),
+        "sample_stats": diverging.assign_coords(coords),
+    }
+    # As many to warm up where a refit samples by these settings.
+    settings = Settings(seed=seed, draws=draws, tune=draws, chains=chains, progress=False)
+    return Fit(engine._tree(plan, xr.DataTree.from_dict(groups), settings), plan)
+
+
+class ConjugatePosterior:
+    """The posterior of a normal-normal model by linear algebra, tau on a grid.
+
+    y ~ N(X m, V + tau^2 Z Z' + X P X') for coefficients N(m, P), Z the membership of groups.
+    """
+
+    def __init__(self, plan: Design, out: int | None = None) -> None:
+        """Leave one row out, if asked."""
+        self.plan, n = plan, len(plan.effects)
+        self.stay = np.array([i for i in range(n) if i != out])
+        predictor, prior = plan.predictors["peak"], plan.spec.priors
+        contrast = getattr(prior.get("peak_contrast"), "sigma", 0.0)
+        average = predictor.average_basis
+        self.root = np.hstack([average * prior["peak"].sigma, predictor.contrast_basis * contrast])
+        self.centre = average @ np.full(average.shape[1], prior["peak"].mu)
+        self.x = plan.points.matrices["peak"]
+        self.v = plan.effects.covariance.dense()
+        z = np.eye(len(plan.groups.labels[0]))[plan.groups.outermost]
+        self.shared = z @ z.T
+        self.taus = np.zeros(1)
+        log_prior = np.zeros(1)
+        if plan.tau_names:
+            self.taus = np.linspace(1e-4, 6, 300)
+            log_prior = prior["tau"].log_density(self.taus)
+        log_density = np.array([self._log_marginal(tau) for tau in self.taus]) + log_prior
+        weights = np.exp(log_density - log_density.max())
+        self.weights = weights / weights.sum()
+
+    def _covariance(self, tau: float) -> np.ndarray:
+        xb = self.x @ self.root
+        return self.v + tau**2 * self.shared + xb @ xb.T
+
+    def _log_marginal(self, tau: float) -> float:
+        block = np.ix_(self.stay, self.stay)
+        residual = (self.plan.effects.y - self.x @ self.centre)[self.stay]
+        factor = np.linalg.cholesky(self._covariance(tau)[block])
+        white = np.linalg.solve(factor, residual)
+        return float(-0.5 * white @ white - np.log(np.diag(factor)).sum())
+
+    def draws(self, size: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return draws of level (and tau), shape (size, ...)."""
+        taus = rng.choice(self.taus, size, p=self.weights)
+        levels = np.empty((size, len(self.centre)))
+        xb = (self.x @ self.root)[self.stay]
+        residual = (self.plan.effects.y - self.x @ self.centre)[self.stay]
+        for tau in np.unique(taus):
+            mine = taus == tau
+            noise = (self.v + tau**2 * self.shared)[np.ix_(self.stay, self.stay)]
+            precision = np.eye(xb.shape[1]) + xb.T @ np.linalg.solve(noise, xb)
+            mean = np.linalg.solve(precision, xb.T @ np.linalg.solve(noise, residual))
+            spread = np.linalg.inv(np.linalg.cholesky(precision)).T
+            standard = rng.standard_normal((int(mine.sum()), len(mean)))
+            levels[mine] = self.centre + (mean + standard @ spread.T) @ self.root.T
+        found = {"level": levels}
+        return found | ({"tau": taus} if self.plan.tau_names else {})
+
+    def log_predictive(self, row: int) -> float:
+        """Return log p(y of a row that was left out | the others)."""
+        densities = []
+        for tau in self.taus:
+            whole = self._covariance(tau)
+            among = whole[np.ix_(self.stay, self.stay)]
+            across = whole[row, self.stay]
+            residual = self.plan.effects.y - self.x @ self.centre
+            mean = across @ np.linalg.solve(among, residual[self.stay])
+            variance = whole[row, row] - across @ np.linalg.solve(among, across)
+            gap = residual[row] - mean
+            densities.append(np.exp(-0.5 * gap**2 / variance) / np.sqrt(2 * np.pi * variance))
+        return float(np.log(self.weights @ np.array(densities)))

@@ -2,17 +2,21 @@ from dataclasses import replace
 
 import arviz_stats
 import numpy as np
+import pandas as pd
 import pytest
-from fits import prior_fit
+from fits import ConjugatePosterior, conjugate_fit, prior_fit
 
 from bayesma import priors
+from bayesma.bayes import engine
+from bayesma.bayes.sampler import compiled
 from bayesma.catalogue import load_dataset
-from bayesma.checks import leave_one_study_out, loo
+from bayesma.checks import leave_one_row_out, leave_one_study_out, loo
 from bayesma.effects import effect_sizes
 from bayesma.errors import QueryError
 from bayesma.spec import ModelSpec
 
-# Priors as narrow as a posterior, so that their draws can stand for one.
+# Priors as narrow as a posterior, so that their draws can stand for one: that of the likelihood
+# which takes v as known.
 SPEC = ModelSpec(
     peak="1 + (1 | study)",
     decay="none",
@@ -72,3 +76,101 @@ def test_few_studies_are_refused():
     few = frame[frame["study"].isin(sorted(set(frame["study"]))[:9])]
     with pytest.raises(QueryError, match="9 study groups: leave-one-out needs at least 10"):
         leave_one_study_out(prior_fit(effect_sizes(few), SPEC))
+
+
+def test_an_unreliable_row_is_left_out_exactly_and_alone(fit, monkeypatch):
+    plain = leave_one_row_out(fit, refit=False)
+    strict = replace(plain, good_k=float(np.sort(plain.pareto_k.values)[-2]))
+    monkeypatch.setattr(arviz_stats, "loo", lambda *_, **__: strict)
+    asked = []
+
+    class Engine:
+        def with_data(self, **data):
+            asked.append(data)
+            return self
+
+    monkeypatch.setattr(loo, "compiled", lambda _: Engine())
+    monkeypatch.setattr(loo, "sample", lambda *_: fit.tree)
+    found = leave_one_row_out(fit)
+    worst = int(plain.pareto_k.values.argmax())
+    (data,) = asked
+    assert np.flatnonzero(data["whitening_value"] == 0).tolist() == [worst]
+    assert np.flatnonzero(data["log_det_v"] == 0).tolist() == [worst]
+    held = fit.tree["log_likelihood"]["by_row"].values[..., worst]
+    # log of the mean density over the draws; 1e-10 is rounding of exp and log.
+    assert float(found.elpd_i[worst]) == pytest.approx(np.log(np.exp(held).mean()), rel=1e-10)
+    assert float(found.pareto_k[worst]) == 0
+    assert not found.warning
+
+
+def test_a_refit_that_does_not_converge_leaves_the_estimate_and_its_k(fit, monkeypatch):
+    plain = leave_one_row_out(fit, refit=False)
+    strict = replace(plain, good_k=float(np.sort(plain.pareto_k.values)[-2]), warning=True)
+    monkeypatch.setattr(arviz_stats, "loo", lambda *_, **__: strict)
+
+    class Engine:
+        def with_data(self, **_):
+            return self
+
+    monkeypatch.setattr(loo, "compiled", lambda _: Engine())
+    monkeypatch.setattr(loo, "sample", lambda *_: fit.tree)
+    monkeypatch.setattr(loo, "convergence_problems", lambda *_: ["divergent"])
+    found, again = loo.left_out(fit, "row", True, False)
+    assert not len(again)
+    assert found.elpd == plain.elpd
+    assert found.warning
+    np.testing.assert_array_equal(found.pareto_k, plain.pareto_k)
+
+
+def test_pooled_rows_are_refused():
+    with pytest.raises(QueryError, match="needs rows that are draws from one population"):
+        leave_one_row_out(prior_fit("ketamine_pain"))
+
+
+def test_few_rows_are_refused():
+    few = load_dataset("simulated_decay").frame.iloc[:9]
+    with pytest.raises(QueryError, match="9 rows: leave-one-out needs at least 10"):
+        leave_one_row_out(prior_fit(effect_sizes(few), SPEC))
+
+
+@pytest.mark.slow
+def test_a_row_sampled_without_is_predicted_as_by_the_exact_posterior():
+    """One row far from the rest, whose importance weights cannot be trusted."""
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame(
+        {
+            "study": [f"S{i // 2}" for i in range(20)],
+            "experiment": [f"E{i // 2}" for i in range(20)],
+            "y": np.append(rng.normal(1.0, 0.4, 19), 4.0),
+            "v": 0.1,
+        }
+    )
+    spec = replace(SPEC, priors={"peak": priors.normal(0, 2), "tau": priors.half_normal(1)})
+    fit = conjugate_fit(spec, effect_sizes(frame, rho=0.5, within="experiment"))
+    plain = leave_one_row_out(fit, refit=False)
+    assert float(plain.pareto_k[19]) > plain.good_k
+    found, again = loo.left_out(fit, "row", True, False)
+    assert 19 in again
+    assert not found.warning
+    for row in again:
+        exact = ConjugatePosterior(fit.design, out=int(row)).log_predictive(int(row))
+        # 4,000 draws of a predictive density that spreads by less than its own size.
+        assert float(found.elpd_i[row]) == pytest.approx(exact, abs=0.06)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["row", "study"])
+def test_sampling_without_a_unit_is_what_importance_weights_say_where_they_can_be_trusted(by):
+    """The exact likelihood, whose refits leave out the unit's scale as well."""
+    frame = load_dataset("simulated_decay").frame
+    few = frame[frame["study"].isin(sorted(set(frame["study"]))[:12])]
+    fit = engine.fit(effect_sizes(few), ModelSpec(decay="none"), seed=1, progress=False)
+    assert fit.spec.likelihood == "exact"
+    plain, _ = loo.left_out(fit, by, False, False)
+    worst = int(plain.pareto_k.values.argmax())
+    code = compiled(fit.design)
+    for unit in (0, worst):
+        assert float(plain.pareto_k[unit]) < 0.5
+        found = loo._without(fit, by, unit, code, False)
+        # Both are means of 4,000 draws of a density that spreads by less than its own size.
+        assert found == pytest.approx(float(plain.elpd_i[unit]), abs=0.05)

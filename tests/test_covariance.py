@@ -50,6 +50,28 @@ def test_whitening_turns_v_into_the_identity(case):
     assert found.diagonal == (not blocks.blocks)
 
 
+@given(clustered(), st.randoms(use_true_random=False))
+def test_rows_left_out_leave_the_whitening_of_the_others(case, random):
+    blocks = compound_symmetry(*case)
+    n = len(blocks.v)
+    out = sorted(random.sample(range(n), random.randint(0, n)))
+    stay = [i for i in range(n) if i not in out]
+    found, every = blocks.without(out), blocks.whitening()
+    np.testing.assert_array_equal(found.rows, every.rows)
+    np.testing.assert_array_equal(found.cols, every.cols)
+    factor = np.zeros((n, n))
+    factor[found.rows, found.cols] = found.values
+    assert not factor[out].any()
+    assert not factor[:, out].any()
+    block = np.ix_(stay, stay)
+    left = blocks.dense()[block]
+    # As above: well conditioned after scaling by sd, and logarithms of at most 5 in size.
+    identity = factor[block] @ left @ factor[block].T
+    np.testing.assert_allclose(identity, np.eye(len(stay)), atol=1e-12)
+    assert (found.log_det[out] == 0).all()
+    assert found.log_det.sum() == pytest.approx(np.linalg.slogdet(left)[1], abs=1e-10)
+
+
 def test_a_diagonal_v_is_whitened_in_the_order_of_its_rows():
     found = Blocks(np.array([4.0, 0.25])).whitening()
     assert found.diagonal

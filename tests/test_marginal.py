@@ -9,6 +9,7 @@ from scipy import stats
 
 from bayesma import marginal, priors
 from bayesma.analysis import load_analysis
+from bayesma.bayes.masks import without_row
 from bayesma.bayes.model import build_design
 from bayesma.covariance import Blocks, compound_symmetry
 from bayesma.design import design
@@ -16,8 +17,13 @@ from bayesma.effects import effect_sizes
 from bayesma.errors import SpecError
 from bayesma.grouping import Groups
 from bayesma.maths import NumPyMaths
-from bayesma.noncentral.rows import latent_df
-from bayesma.predictive import given_ratios, group_log_likelihoods, log_likelihoods
+from bayesma.noncentral.rows import latent_df, variance_ratios
+from bayesma.predictive import (
+    given_ratios,
+    group_log_likelihoods,
+    log_likelihoods,
+    mean_at_rows,
+)
 from bayesma.simulation import Truth, layout, simulate_table
 from bayesma.spec import ModelSpec
 
@@ -357,6 +363,73 @@ def test_left_out_groups_do_not_count(likelihood):
     by_group = (given_ratios if plan.exact else group_log_likelihoods)(plan, draws)
     # Sums of order 100 in another order.
     assert every - some == pytest.approx(by_group[2], abs=1e-10)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+@pytest.mark.parametrize("name", ["two levels", "no level", "proportional", "student"])
+def test_a_left_out_row_takes_its_conditional_density_with_it(name, rho):
+    """log p(y) - log p(y without row i) = log p(y_i | the other rows of its group)."""
+    known = rho if SPECS[name].groups else 0.0
+    plan, model, point, draws = at_random(replace(SPECS[name], likelihood="normal"), known)
+    _, by_row = log_likelihoods(plan, draws)
+    for row, gap in left_out_gaps(plan, model, point).items():
+        # The constant of the row that is gone stays; sums of order 1e3 in another order.
+        assert gap == pytest.approx(by_row[row] + np.log(2 * np.pi) / 2, abs=1e-9)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+@pytest.mark.parametrize("name", ["two levels", "no level"])
+def test_a_left_out_row_of_an_exact_likelihood_takes_its_scale_with_it_too(name, rho):
+    """Given q, y sqrt(q) / J is normal: the conditional density by dense matrices."""
+    known = rho if SPECS[name].groups else 0.0
+    plan, model, point, draws = at_random(replace(SPECS[name], likelihood="exact"), known)
+    assert plan.exact is not None
+    ratio = np.sqrt(variance_ratios(draws, plan.exact, NumPyMaths())[plan.exact.of])
+    ratio = ratio / plan.exact.correction
+    full = plan.exact.covariance.dense()
+    index = plan.groups.innermost
+    for depth, tau in enumerate(plan.tau_names[::-1]):
+        full = full + draws[tau] ** 2 * (index[:, None] == index)
+        if depth < len(plan.groups.parent):
+            index = plan.groups.parent[depth][index]
+    residual = plan.y * ratio - mean_at_rows(plan, draws)
+    whole = stats.multivariate_normal(cov=full).logpdf(residual)
+    for row, gap in left_out_gaps(plan, model, point).items():
+        stay = [i for i in range(len(residual)) if i != row]
+        others = stats.multivariate_normal(cov=full[np.ix_(stay, stay)]).logpdf(residual[stay])
+        expected = whole - others + np.log(ratio[row]) + np.log(2 * np.pi) / 2
+        # Sums of order 1e3 in another order.
+        assert gap == pytest.approx(expected, abs=1e-9)
+
+
+def at_random(spec, rho):
+    """Return a plan with two rows an experiment, its model, and a point of it with its draws."""
+    rows = pd.concat([ROWS, ROWS.assign(row_id=ROWS["row_id"] + "b")], ignore_index=True)
+    table = simulate_table(TRUTH, rows, seed=4)
+    plan = design(spec, effect_sizes(table, rho=rho, within="experiment"))
+    model = build_design(plan)
+    latents = [] if plan.exact is None else list(latent_df(plan.exact))
+    names = [v.name for v in model.deterministics] + [*plan.scalars, *latents]
+    nodes = model.replace_rvs_by_values([model[n] for n in names])
+    evaluate = model.compile_fn(
+        nodes, inputs=model.value_vars, mode=QUICK, on_unused_input="ignore"
+    )
+    rng = np.random.default_rng(5)
+    point = {k: rng.normal(size=np.shape(v)) for k, v in model.initial_point().items()}
+    return plan, model, point, dict(zip(names, evaluate(point), strict=True))
+
+
+def left_out_gaps(plan, model, point):
+    """Return what the log density loses without a row, for some rows."""
+    log_density = model.compile_logp(vars=[model["y"]], sum=False, mode=QUICK)
+    (every,) = log_density(point)
+    found = {}
+    for row in (0, 7, len(plan.effects) - 1):
+        for data, values in without_row(plan, row).items():
+            model.set_data(data, values)
+        (some,) = log_density(point)
+        found[row] = every - some
+    return found
 
 
 # -- pooled rows -----------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ EXAMPLES = [
     priors.half_normal(2),
     priors.half_cauchy(0.5),
     priors.log_normal(0.2, 0.7),
+    # Many degrees of freedom: quad loses digits in the tail of fewer (test_priors_literature).
+    priors.log_student_t(30, -0.4, 0.6),
     priors.gamma(2, 0.5),
     priors.uniform(-1, 3),
 ]
@@ -33,6 +35,11 @@ CLOSED = {
     "log_normal": lambda x, m, s: (
         math.exp(-0.5 * ((math.log(x) - m) / s) ** 2) / (x * s * math.sqrt(2 * math.pi))
     ),
+    "log_student_t": lambda x, nu, m, s: (
+        math.gamma((nu + 1) / 2)
+        / (math.gamma(nu / 2) * math.sqrt(nu * math.pi) * s * x)
+        * (1 + ((math.log(x) - m) / s) ** 2 / nu) ** (-(nu + 1) / 2)
+    ),
     "gamma": lambda x, a, b: b**a * x ** (a - 1) * math.exp(-b * x) / math.gamma(a),
     "uniform": lambda x, a, b: 1 / (b - a),
 }
@@ -42,6 +49,7 @@ SUPPORT = {
     "half_normal": (0, math.inf),
     "half_cauchy": (0, math.inf),
     "log_normal": (0, math.inf),
+    "log_student_t": (0, math.inf),
     "gamma": (0, math.inf),
     "uniform": (-1, 3),
 }

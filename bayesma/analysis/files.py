@@ -14,9 +14,13 @@ from bayesma.analysis.noun import Analysis
 from bayesma.analysis.published import published_from
 from bayesma.catalogue import root
 from bayesma.errors import SpecError, did_you_mean
+from bayesma.priors import NAMED
 from bayesma.spec import ModelSpec
 
 __all__ = ["load_analysis", "load_spec", "model_table", "models"]
+
+# Measures on the scale of the named priors of heterogeneity.
+STANDARDISED = ("SMD", "SMDH")
 
 
 def models() -> list[str]:
@@ -106,11 +110,12 @@ def _path(source: str | Path) -> Path:
     return shipped
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any], table: str = "") -> dict[str, Any]:
     out = dict(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(out.get(key), dict)
-        out[key] = _merged(out[key], value) if both else value
+        # A prior is replaced whole: two families in one are none.
+        both = isinstance(value, dict) and isinstance(out.get(key), dict) and table != "priors"
+        out[key] = _merged(out[key], value, key) if both else value
     return out
 
 
@@ -129,6 +134,7 @@ def _analysis(record: Mapping[str, Any], path: Path, variant: str | None) -> Ana
     _check_kinds(record, path.name)
     try:
         spec = ModelSpec.from_dict(record["spec"])
+        _check_scale(record)
     except SpecError as error:
         raise SpecError(f"{path.name}, [spec]: {error}") from error
     try:
@@ -144,6 +150,17 @@ def _analysis(record: Mapping[str, Any], path: Path, variant: str | None) -> Ana
         published=published,
         **{"title": path.stem, **rest},
     )
+
+
+def _check_scale(record: Mapping[str, Any]) -> None:
+    """Refuse a prior from the literature, which is of SMDs, for another measure."""
+    measure, written = record.get("measure", Analysis.measure), record["spec"].get("priors", {})
+    for name, value in written.items():
+        if NAMED in value and measure not in STANDARDISED:
+            raise SpecError(
+                f"prior of {name}: '{value[NAMED]}' is of standardised mean differences, and the "
+                f"measure is {measure}; write the numbers"
+            )
 
 
 # What each key of a model file must be; a table of a table says what its values are.

@@ -35,6 +35,11 @@ DISTRIBUTIONS: dict[str, Any] = {
     "half_normal": lambda name, p, **kw: pm.HalfNormal(name, p.sigma, **kw),
     "half_cauchy": lambda name, p, **kw: pm.HalfCauchy(name, p.sigma, **kw),
     "log_normal": lambda name, p, **kw: pm.LogNormal(name, p.mu, p.sigma, **kw),
+    "log_student_t": lambda name, p, **kw: pm.Deterministic(
+        name,
+        pt.exp(pm.StudentT(f"{name}_log", nu=p.nu, mu=p.mu, sigma=p.sigma, **kw)),
+        dims=kw.get("dims"),
+    ),
     "gamma": lambda name, p, **kw: pm.Gamma(name, alpha=p.alpha, beta=p.beta, **kw),
     "uniform": lambda name, p, **kw: pm.Uniform(name, p.lower, p.upper, **kw),
 }
@@ -196,11 +201,15 @@ def _likelihood(
 ) -> None:
     """Add the marginal likelihood as one multivariate observation.
 
-    `include` weighs the outermost groups: a group at 0 is left out, without a new compile.
+    `include` weighs the outermost groups: a group at 0 is left out, without a new compile. So is
+    a row, by `masks.without_row`, which needs `include_row` for what q says of its scale.
     """
     whitening, groups = _whitening(plan), _shared_groups(plan)
     counts = np.bincount(plan.groups.outermost, minlength=len(groups.labels[0])).astype(float)
     include = pm.Data("include", np.ones(len(counts)), dims=plan.unit)
+    include_row: Any = np.ones(len(plan.effects))
+    if plan.exact is not None:  # else its scale is no part of the density
+        include_row = pm.Data("include_row", include_row, dims="row")
     outermost = pm.Data("outermost_group", plan.groups.outermost, dims="row")
 
     # PyMC substitutes values for random variables in the arguments only, never in a closure.
@@ -215,7 +224,8 @@ def _likelihood(
             by_group = marginal.group_log_likelihood(found, counts, MATHS)
         else:
             by_group = marginal.student_log_likelihood(found, counts, spreads[-1][None], MATHS)
-        return pt.sum(include * by_group) + pt.sum(include[outermost] * pt.log(ratio))
+        counted = include[outermost] * include_row
+        return pt.sum(include * by_group) + pt.sum(counted * pt.log(ratio))
 
     observed = pm.Data("y_observed", plan.y, dims="row")
     arguments = [_ratio(plan), *scales, *taus, *([] if nu is None else [nu])]

@@ -40,7 +40,11 @@ STATISTICS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """How to sample; `target_accept` None means by the number of rows."""
+    """How to sample.
+
+    `target_accept` None means by the number of rows; `cores` None, as many chains side by side
+    as there are processors.
+    """
 
     seed: int
     draws: int = 1000
@@ -49,6 +53,7 @@ class Settings:
     sampler: str = "nutpie"
     target_accept: float | None = None
     progress: bool = True
+    cores: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no sampler can do."""
@@ -107,7 +112,7 @@ def sample(engine: Compiled | Design, settings: Settings) -> xr.DataTree:
         draws=settings.draws,
         tune=settings.tune,
         chains=settings.chains,
-        cores=min(settings.chains, os.cpu_count() or 1),
+        cores=min(settings.chains, settings.cores or os.cpu_count() or 1),
         seed=settings.seed,
         target_accept=settings.acceptance(len(engine.design.effects)),
         adaptation="draw_diag" if len(engine.design.effects) < SMALL else "diag",

@@ -1,4 +1,4 @@
-"""Leave one study out, on the marginal likelihood, with exact refits where needed.
+"""Leave one study, or one row, out on the marginal likelihood; exact refits where needed.
 
 ArviZ does the arithmetic. Group effects are integrated out of the likelihood, so that leaving
 a study out leaves its effect out too; on the conditional likelihood the estimate fails and
@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from bayesma.bayes.sampler import Settings, compiled, sample
+from bayesma.bayes.masks import without_group, without_row
+from bayesma.bayes.sampler import Compiled, Settings, compiled, sample
+from bayesma.design import Design
 from bayesma.diagnostics import convergence_problems
 from bayesma.errors import QueryError
 from bayesma.posterior import Fit
-from bayesma.predictive import group_log_likelihoods
+from bayesma.predictive import group_log_likelihoods, log_likelihoods
 
-__all__ = ["leave_one_study_out"]
+__all__ = ["FEWEST", "leave_one_row_out", "leave_one_study_out", "left_out", "unreliable"]
 
 FEWEST = 10
 SETTINGS = ("seed", "draws", "tune", "chains", "target_accept")
@@ -29,6 +32,9 @@ SETTINGS = ("seed", "draws", "tune", "chains", "target_accept")
 
 def leave_one_study_out(fit: Fit, refit: bool = True, progress: bool = False) -> Any:
     """Return the expected log predictive density of one new study.
+
+    elpd = sum_s log p(y_s | y_-s), with p(y_s | parameters) the marginal density of all rows of
+    study s (Vehtari, Gelman & Gabry 2017, Statistics and Computing 27:1413, eq. 4).
 
     Parameters
     ----------
@@ -42,7 +48,8 @@ def leave_one_study_out(fit: Fit, refit: bool = True, progress: bool = False) ->
     Returns
     -------
     arviz_stats.ELPDData
-        Pointwise by study, for `arviz_stats.compare` among fits of the same rows.
+        Pointwise by study (the outermost group), for `arviz_stats.compare`; `compare_models`
+        checks first that fits can be compared.
 
     Raises
     ------
@@ -50,59 +57,102 @@ def leave_one_study_out(fit: Fit, refit: bool = True, progress: bool = False) ->
         If rows are pooled results (they are no draws from one population), or there are fewer
         than 10 studies.
     """
+    return left_out(fit, "study", refit, progress)[0]
+
+
+def leave_one_row_out(fit: Fit, refit: bool = True, progress: bool = False) -> Any:
+    """Return the expected log predictive density of one more row of the studies at hand.
+
+    elpd = sum_i log p(y_i | y_-i), with p(y_i | the other rows of its study, parameters): group
+    effects are integrated out, and rows that covary inform each other.
+
+    Parameters
+    ----------
+    fit : Fit
+    refit : bool
+        Whether rows with an unreliable Pareto k are left out by sampling again without them (one
+        compile, then a refit each); their k is then 0.
+    progress : bool
+        Whether the refits show their progress.
+
+    Returns
+    -------
+    arviz_stats.ELPDData
+        Pointwise by row.
+
+    Raises
+    ------
+    QueryError
+        If rows are pooled results, or there are fewer than 10.
+    """
+    return left_out(fit, "row", refit, progress)[0]
+
+
+def left_out(fit: Fit, by: str, refit: bool, progress: bool) -> tuple[Any, NDArray[np.int64]]:
+    """Return the ArviZ result by "study" or "row", and the units left out by sampling again."""
     import arviz_stats
 
     plan = fit.design
-    if plan.pooling is not None:
-        raise QueryError("leave-one-out needs studies; these rows are pooled results")
-    name = f"by_{plan.unit}"
-    if len(plan.groups.labels[0]) < FEWEST:
-        raise QueryError(
-            f"{len(plan.groups.labels[0])} {plan.unit} groups: leave-one-out needs "
-            f"at least {FEWEST}"
-        )
+    unit = "row" if by == "row" else plan.unit
+    _check(plan, unit)
     with warnings.catch_warnings():
-        # ArviZ warns of the very studies that are refitted below; `warning` stays in the result.
+        # ArviZ warns of the very units that are refitted below; `warning` stays in the result.
         warnings.filterwarnings("ignore", message="Estimated shape parameter of Pareto")
-        found = arviz_stats.loo(fit.tree, var_name=name, pointwise=True)
-    bad = np.flatnonzero(found.pareto_k.values > found.good_k)
-    if refit and len(bad):
-        engine = compiled(plan)
-        exact = [_without(fit, int(i), engine, progress) for i in bad]
-        found = _replaced(found, bad, exact)
-    return found
+        found = arviz_stats.loo(fit.tree, var_name=f"by_{unit}", pointwise=True)
+    bad = np.flatnonzero(unreliable(found))
+    if not refit or not len(bad):
+        return found, bad[:0]
+    engine = compiled(plan)
+    exact = np.array([_without(fit, by, int(i), engine, progress) for i in bad])
+    # A refit that did not converge leaves the estimate and its k.
+    known = np.isfinite(exact)
+    return _replaced(found, bad[known], exact[known]), bad[known]
 
 
-def _without(fit: Fit, group: int, engine: Any, progress: bool) -> float:
-    """Return log p(y of a group | the other groups) by sampling without it; NaN if in vain."""
+def unreliable(found: Any) -> NDArray[np.bool_]:
+    """Return which units' Pareto k is above the threshold, or no number; shape (units,)."""
+    return np.asarray(~(found.pareto_k.values <= found.good_k))
+
+
+def _check(plan: Design, unit: str) -> None:
+    if plan.pooling is not None:
+        needed = "rows that are draws from one population" if unit == "row" else "studies"
+        raise QueryError(f"leave-one-out needs {needed}; these rows are pooled results")
+    if unit == "row":
+        n, what = len(plan.effects), "rows"
+    else:
+        n, what = len(plan.groups.labels[0]), f"{unit} groups"
+    if n < FEWEST:
+        raise QueryError(f"{n} {what}: leave-one-out needs at least {FEWEST}")
+
+
+def _without(fit: Fit, by: str, unit: int, engine: Compiled, progress: bool) -> float:
+    """Return log p(y of a unit | the other units) by sampling without it; NaN if in vain."""
     plan = fit.design
-    include = np.ones(len(plan.groups.labels[0]))
-    include[group] = 0
-    # nutpie whatever the fit's sampler: only compiled code leaves a group out.
+    data = without_row(plan, unit) if by == "row" else without_group(plan, unit)
+    # nutpie whatever the fit's sampler: only compiled code leaves a unit out.
     settings = Settings(**{key: fit.provenance[key] for key in SETTINGS}, progress=progress)
-    tree = sample(engine.with_data(include=include), settings)
+    tree = sample(engine.with_data(**data), settings)
     if convergence_problems(tree, plan):
         return float("nan")
-    draws = tree["posterior"].dataset
-    by_group = group_log_likelihoods(plan, {str(n): a.values for n, a in draws.data_vars.items()})
-    densities = by_group[..., group].ravel()
+    draws = {str(n): a.values for n, a in tree["posterior"].dataset.data_vars.items()}
+    found = log_likelihoods(plan, draws)[1] if by == "row" else group_log_likelihoods(plan, draws)
+    densities = found[..., unit].ravel()
     return float(logsumexp(densities) - np.log(densities.size))
 
 
-def _replaced(found: Any, bad: Any, exact: list[float]) -> Any:
+def _replaced(found: Any, units: NDArray[np.int64], exact: NDArray[np.float64]) -> Any:
     """Return the result with exact values in place of unreliable ones."""
     elpd_i: xr.DataArray = found.elpd_i.copy()
     pareto_k: xr.DataArray = found.pareto_k.copy()
-    for i, value in zip(bad, exact, strict=True):
-        if np.isfinite(value):  # a refit that did not converge leaves the estimate and its k
-            elpd_i[i], pareto_k[i] = value, 0.0
+    elpd_i[units], pareto_k[units] = exact, 0.0
     change = float(elpd_i.sum() - found.elpd_i.sum())
-    return replace(
+    result = replace(
         found,
         elpd=found.elpd + change,
         p=found.p - change,
         se=float(np.sqrt(elpd_i.size * elpd_i.var())),
         elpd_i=elpd_i,
         pareto_k=pareto_k,
-        warning=bool((pareto_k > found.good_k).any()),
     )
+    return replace(result, warning=bool(unreliable(result).any()))

@@ -1,8 +1,10 @@
 """The command line: parse, call, print."""
 
 from bayesma.cli import (  # each adds its commands to the application
+    calibrating,
     checking,
     commands,
+    comparing,
     fitting,
     pooling,
     questions,
@@ -10,4 +12,15 @@ from bayesma.cli import (  # each adds its commands to the application
 )
 from bayesma.cli.app import app, main
 
-__all__ = ["app", "checking", "commands", "fitting", "main", "pooling", "questions", "syrf"]
+__all__ = [
+    "app",
+    "calibrating",
+    "checking",
+    "commands",
+    "comparing",
+    "fitting",
+    "main",
+    "pooling",
+    "questions",
+    "syrf",
+]

@@ -1,4 +1,4 @@
-"""The command that holds a fit against its classical twin."""
+"""Commands that check a fit: against its classical twin, and how much its priors decide."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bayesma.checks import CrossCheck
     from bayesma.posterior import Fit
 
-__all__ = ["crosscheck"]
+__all__ = ["crosscheck", "sensitivity"]
 
 
 NOTHING = 1e-5
@@ -70,6 +70,61 @@ def crosscheck(
         return
     print_notes(notes)
     _print(check)
+
+
+@app.command()
+def sensitivity(
+    folder: Folder,
+    by: By = None,
+    delay: Delay = None,
+    at: At = None,
+    by_prior: Annotated[
+        bool, typer.Option("--by-prior", help="Scale each prior by itself, too.")
+    ] = False,
+    threshold: Annotated[float, typer.Option(help="From which a sensitivity counts.")] = 0.05,
+    csv: Csv = None,
+    as_json: Json = False,
+) -> None:
+    """Print how much each answer owes to the priors and to the data, by power-scaling."""
+    from bayesma.checks import prior_sensitivity
+    from bayesma.posterior import load_fit
+
+    fit = load_fit(folder)
+    with noted(fit) as notes:
+        table = prior_sensitivity(
+            fit,
+            "prior" if by_prior else None,
+            at=_points(fit, by, delay, at),
+            threshold=threshold,
+        )
+    notes = [*notes, *table.attrs.pop("notes")]
+    write_csv(csv, table)
+    if as_json:
+        print_json(table, notes)
+        return
+    print_notes(notes)
+    OUT.print(table.attrs["estimand"], soft_wrap=True)
+    _print_sensitivity(table)
+
+
+def _print_sensitivity(table: pd.DataFrame) -> None:
+    """Print the table, rounded, and what its verdicts mean."""
+    from bayesma.checks.powerscaling import MEANINGS, QUIET
+
+    shown = table.drop(columns="unit")
+    rows = [
+        [cell if isinstance(cell, str) else f"{cell:.2f}" for cell in row]
+        for row in shown.to_numpy()
+    ]
+    print_cells([str(name) for name in shown], rows)
+    counts = table["verdict"].value_counts()
+    said = [
+        f"{verdict} ({counts[verdict]} of {len(table)}): {meaning}"
+        for verdict, meaning in MEANINGS.items()
+        if verdict in counts
+    ]
+    for sentence in said or [QUIET]:
+        OUT.print(sentence, soft_wrap=True)
 
 
 def _points(fit: Fit, by: Any, delay: str | None, at: Any) -> xr.Dataset | None:

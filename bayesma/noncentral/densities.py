@@ -36,7 +36,7 @@ Ints = NDArray[np.int64]
 
 LOG_2PI = float(np.log(2 * np.pi))
 # Degrees of the polynomials: the first is taken whose left-out terms come to less than this.
-DEGREES, LEFT_OUT = (10, 18, 26, 72), 2e-11
+DEGREES, LEFT_OUT = (10, 18, 26, 44, 72), 2e-11
 # Powers lose digits beyond; the sum of Chebyshev polynomials does not.
 POWERS = 26
 # Elements of one pass: what a core's cache holds.
@@ -147,13 +147,24 @@ def _slope(n: Floats, x: Floats, coefficients: Floats) -> Floats:
 def _polynomial(coefficients: Floats, u: Floats) -> Floats:
     """Return polynomials, coefficients (terms, elements), at u (elements, points)."""
     if len(coefficients) > POWERS + 1:
-        return np.asarray(chebyshev.chebval(u, coefficients[:, :, None], tensor=False))
+        return _chebyshev(coefficients, u)
     out = u * coefficients[-1][:, None]
     for own in coefficients[-2:0:-1]:
         out += own[:, None]
         out *= u
     out += coefficients[0][:, None]
-    return out
+    return np.asarray(out)
+
+
+def _chebyshev(coefficients: Floats, u: Floats) -> Floats:
+    """Return sums of Chebyshev polynomials by Clenshaw's recurrence (1955)."""
+    twice, one, two = 2 * u, np.zeros_like(u), np.zeros_like(u)
+    for own in coefficients[:0:-1]:
+        two *= -1
+        two += twice * one
+        two += own[:, None]
+        one, two = two, one
+    return np.asarray(coefficients[0][:, None] + u * one - two)
 
 
 def log_constant(df: ArrayLike, rows: ArrayLike) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from bayesma.grouping import Groups
 from bayesma.noncentral.branches import Branch, Rest, Tree, tree_of
 from bayesma.noncentral.elements import Elements, clusters_of, elements_of
-from bayesma.noncentral.grams import Gram, log_densities
+from bayesma.noncentral.grams import Gram, Laws, log_densities
 from bayesma.noncentral.modes import Spreads
 from bayesma.noncentral.quadrature import PLAIN, WIDE, Setting, integral
 
@@ -98,6 +99,42 @@ class _Plan:
     left: Elements
     rest: Rest | None
     groups: int
+
+    @cached_property
+    def closed(self) -> tuple[Laws, Ints]:
+        """Densities of the elements that are a closed form."""
+        laws = self.elements.laws
+        return laws.take(self.tree.closed), laws.places(self.tree.closed)
+
+    @cached_property
+    def places(self) -> tuple[Ints, ...]:
+        """Densities of each branch."""
+        return tuple(self.elements.laws.places(own.elements) for own in self.tree.branches)
+
+    @cached_property
+    def left_places(self) -> tuple[Ints, ...]:
+        """Densities of what is left of each branch without a row."""
+        return tuple(self.left.laws.places(own.left) for own in self.tree.branches)
+
+    @cached_property
+    def closed_rows(self) -> tuple[Ints, Laws, Ints]:
+        """Rows of closed elements that leave something, and the densities of that."""
+        assert self.rest is not None
+        rows = [self.rest.rows[e] for e in self.tree.closed]
+        closed = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
+        closed = closed[self.rest.left[closed] >= 0]
+        which = self.rest.left[closed]
+        return closed, self.rest.laws.take(which), self.rest.laws.places(which)
+
+    @cached_property
+    def depths(self) -> Ints:
+        """How many levels each element that is left has in its covariance."""
+        assert self.rest is not None
+        out = np.zeros(len(self.left), dtype=np.int64)
+        for element, rows in enumerate(self.rest.rows):
+            some = self.rest.left[rows]
+            out[some[some >= 0]] = self.tree.absorbed[element]
+        return out
 
 
 _PLANS: dict[tuple[int, int, bool, bool, bool], tuple[Standardised, Groups, _Plan]] = {}
@@ -212,45 +249,28 @@ def _chunk(plan: _Plan, draws: _Draws, rows: bool) -> tuple[Floats, Floats | Non
     setting = Setting(Spreads(draws.taus, columns), draws.nu, WIDE if rows else PLAIN)
     gram = _absorbed(_gram(plan.elements, draws), plan.elements, tree.absorbed, setting.spreads)
     out = np.zeros((plan.groups, draws.mean.shape[1]))
-    places = plan.elements.laws.places(tree.closed)
-    laws = plan.elements.laws.take(tree.closed)
+    laws, places = plan.closed
     out[tree.outermost[tree.closed]] = log_densities(laws, gram.take(places))
     if plan.rest is None:
-        for branch in tree.branches:
-            own = gram.take(plan.elements.laws.places(branch.elements))
-            out[branch.groups] = integral(branch, own, None, setting)[0]
+        for branch, places in zip(tree.branches, plan.places, strict=True):
+            out[branch.groups] = integral(branch, gram.take(places), None, setting)[0]
         return out, None
-    return out, _left(plan, plan.rest, draws, setting, gram, out)
+    return out, _left(plan, draws, setting, gram, out)
 
 
-def _left(
-    plan: _Plan, rest: Rest, draws: _Draws, setting: Setting, gram: Gram, out: Floats
-) -> Floats:
+def _left(plan: _Plan, draws: _Draws, setting: Setting, gram: Gram, out: Floats) -> Floats:
     """Return log p without each row, and fill in that of groups that branches hold."""
-    gram_left = _absorbed(_gram(plan.left, draws), plan.left, _depths(plan, rest), setting.spreads)
+    gram_left = _absorbed(_gram(plan.left, draws), plan.left, plan.depths, setting.spreads)
     left = np.zeros(draws.mean.shape)
-    closed = np.concatenate([np.zeros(0, dtype=int), *(rest.rows[e] for e in plan.tree.closed)])
-    closed = closed[rest.left[closed] >= 0]
+    closed, laws, places = plan.closed_rows
     if len(closed):
-        which = rest.left[closed]
-        left[closed] = log_densities(rest.laws.take(which), gram_left.take(rest.laws.places(which)))
-    for branch in plan.tree.branches:
-        own = gram.take(plan.elements.laws.places(branch.elements))
-        others = gram_left.take(rest.laws.places(branch.left))
-        found, without = integral(branch, own, others, setting)
+        left[closed] = log_densities(laws, gram_left.take(places))
+    for branch, own, others in zip(plan.tree.branches, plan.places, plan.left_places, strict=True):
+        found, without = integral(branch, gram.take(own), gram_left.take(others), setting)
         out[branch.groups] = found
         if without is not None:
             left[branch.rows] = without
     return left
-
-
-def _depths(plan: _Plan, rest: Rest) -> Ints:
-    """Return how many levels each element that is left has in its covariance."""
-    out = np.zeros(len(plan.left), dtype=np.int64)
-    for element, rows in enumerate(rest.rows):
-        some = rest.left[rows]
-        out[some[some >= 0]] = plan.tree.absorbed[element]
-    return out
 
 
 def _gram(elements: Elements, draws: _Draws) -> Gram:

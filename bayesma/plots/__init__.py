@@ -1,7 +1,15 @@
 """Pictures: query output -> matplotlib figures. The only room that imports a plotting library."""
 
+from bayesma.plots.calibration import plot_calibration
 from bayesma.plots.crosscheck import plot_crosscheck
 from bayesma.plots.decay_curves import plot_decay
+from bayesma.plots.expectations import plot_prior_predictive
 from bayesma.plots.forest import plot_forest
 
-__all__ = ["plot_crosscheck", "plot_decay", "plot_forest"]
+__all__ = [
+    "plot_calibration",
+    "plot_crosscheck",
+    "plot_decay",
+    "plot_forest",
+    "plot_prior_predictive",
+]

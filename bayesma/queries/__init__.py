@@ -4,6 +4,7 @@ from bayesma.queries.areas import auc
 from bayesma.queries.comparisons import compare_regimens
 from bayesma.queries.contrasts import contrast
 from bayesma.queries.curves import decay_curve
+from bayesma.queries.expectations import prior_predictive
 from bayesma.queries.fading import half_life, time_to_loss
 from bayesma.queries.grids import days, grid, hours
 from bayesma.queries.observations import study_points
@@ -19,6 +20,7 @@ __all__ = [
     "grid",
     "half_life",
     "hours",
+    "prior_predictive",
     "small_study_effect",
     "study_effects",
     "study_points",

@@ -1,19 +1,14 @@
-"""Priors as frozen records. They know no sampler: the engine translates them.
-
-Each record draws from itself and states its log density, both through SciPy, so that prior
-predictive draws and sensitivity analyses need no PyMC.
-"""
+"""Families of priors as frozen records of numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesma.errors import SpecError, did_you_mean
+from bayesma.errors import SpecError
 
 __all__ = [
     "REGISTRY",
@@ -21,15 +16,16 @@ __all__ = [
     "HalfCauchy",
     "HalfNormal",
     "LogNormal",
+    "LogStudentT",
     "Normal",
     "Prior",
     "StudentT",
     "Uniform",
-    "from_dict",
     "gamma",
     "half_cauchy",
     "half_normal",
     "log_normal",
+    "log_student_t",
     "normal",
     "student_t",
     "uniform",
@@ -155,6 +151,66 @@ class LogNormal(Prior):
 
 
 @dataclass(frozen=True)
+class LogStudentT(Prior):
+    """Exponential of a Student t: log x ~ t(`nu`, `mu`, `sigma`).
+
+    Its tails are so heavy that it has no mean; speak of its median, exp(`mu`).
+    """
+
+    nu: float
+    mu: float
+    sigma: float
+    name: ClassVar[str] = "log_student_t"
+
+    def distribution(self) -> Any:
+        """Return the distribution, with the methods of SciPy's that are used here."""
+        from scipy import stats
+
+        return _Exponential(stats.t(self.nu, self.mu, self.sigma))
+
+
+@dataclass(frozen=True)
+class _Exponential:
+    """exp(X) for a frozen SciPy distribution of X on all numbers; SciPy has no log-t."""
+
+    of: Any
+
+    def support(self) -> tuple[float, float]:
+        """Return where the density is."""
+        return 0.0, float("inf")
+
+    def rvs(self, size: tuple[int, ...], random_state: np.random.Generator) -> Any:
+        """Return draws; those beyond what a float holds are infinite, or 0."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.exp(self.of.rvs(size=size, random_state=random_state))
+
+    def logpdf(self, x: Any) -> Any:
+        """Return log p(log x) - log x; -inf at 0 and below."""
+        x = np.asarray(x, dtype=float)
+        inside = x > 0
+        log_x = np.log(np.where(inside, x, 1.0))
+        return np.where(inside, self.of.logpdf(log_x) - log_x, -np.inf)
+
+    def cdf(self, x: Any) -> Any:
+        """Return P(exp(X) <= x)."""
+        x = np.asarray(x, dtype=float)
+        return np.where(x > 0, self.of.cdf(np.log(np.where(x > 0, x, 1.0))), 0.0)
+
+    def ppf(self, p: Any) -> Any:
+        """Return quantiles."""
+        with np.errstate(over="ignore"):
+            return np.exp(self.of.ppf(p))
+
+    def median(self) -> float:
+        """Return the median."""
+        return float(self.ppf(0.5))
+
+    def std(self) -> float:
+        """Return infinity: exp(x) grows faster than any t's tail falls."""
+        return float("inf")
+
+
+@dataclass(frozen=True)
 class Gamma(Prior):
     """Gamma with shape `alpha` and rate `beta`: mean alpha / beta."""
 
@@ -190,30 +246,8 @@ class Uniform(Prior):
         return stats.uniform(self.lower, self.upper - self.lower)
 
 
-REGISTRY: dict[str, type[Prior]] = {
-    prior.name: prior
-    for prior in (Normal, StudentT, HalfNormal, HalfCauchy, LogNormal, Gamma, Uniform)
-}
-
-
-def from_dict(record: object) -> Prior:
-    """Return the prior written as ``{name: [numbers]}``.
-
-    Raises
-    ------
-    SpecError
-        If the name is unknown (the known ones are listed) or the numbers do not fit.
-    """
-    if not isinstance(record, Mapping) or len(record) != 1:
-        raise SpecError(f"a prior is written {{normal = [0, 5]}}, not {record!r}")
-    ((name, numbers),) = record.items()
-    if name not in REGISTRY:
-        raise SpecError(f"no prior is named '{name}'; {did_you_mean(name, list(REGISTRY))}")
-    values = numbers if isinstance(numbers, list | tuple) else [numbers]
-    expected = [field.name for field in fields(REGISTRY[name])]
-    if len(values) != len(expected):
-        raise SpecError(f"prior {name} = {numbers!r}: it takes the numbers [{', '.join(expected)}]")
-    return REGISTRY[name](*values)
+FAMILIES = (Normal, StudentT, HalfNormal, HalfCauchy, LogNormal, LogStudentT, Gamma, Uniform)
+REGISTRY: dict[str, type[Prior]] = {prior.name: prior for prior in FAMILIES}
 
 
 def normal(mu: float, sigma: float) -> Normal:
@@ -239,6 +273,11 @@ def half_cauchy(sigma: float) -> HalfCauchy:
 def log_normal(mu: float, sigma: float) -> LogNormal:
     """Return a log-normal prior: exp of a Normal(`mu`, `sigma`)."""
     return LogNormal(mu, sigma)
+
+
+def log_student_t(nu: float, mu: float, sigma: float) -> LogStudentT:
+    """Return a log-Student-t prior: exp of a Student t with `nu`, `mu` and `sigma`."""
+    return LogStudentT(nu, mu, sigma)
 
 
 def gamma(alpha: float, beta: float) -> Gamma:

@@ -1,0 +1,1 @@
+"""Simulation-based calibration and coverage: whether a model finds the truth behind its data."""
