@@ -28,7 +28,7 @@ from bayesma.files import write_whole
 from bayesma.sharing import Sharing
 from bayesma.spec import ModelSpec
 
-__all__ = ["Fit", "load_fit", "table_data"]
+__all__ = ["Fit", "load_fit", "table_data", "where_likelihood_is_kept"]
 
 MASK = "__missing"
 SLASH = "%2F"
@@ -136,6 +136,20 @@ class Fit:
         target = Path(path)
         write_whole(target, lambda part: self.tree.to_netcdf(part, engine="h5netcdf"))
         return target
+
+
+def where_likelihood_is_kept(fit: Fit) -> Fit:
+    """Return the fit at the draws whose log likelihood it holds: all, or one of several."""
+    if "log_likelihood" not in fit.tree:
+        return fit
+    kept = fit.tree["log_likelihood"].dataset["draw"]
+    groups = {name: node.dataset for name, node in fit.tree.children.items()}
+    for name in ("posterior", "sample_stats"):
+        if name in groups:
+            groups[name] = groups[name].sel(draw=kept)
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs = fit.tree.attrs
+    return Fit(tree, fit.design)
 
 
 def load_fit(path: str | Path) -> Fit:

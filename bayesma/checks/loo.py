@@ -21,7 +21,7 @@ from bayesma.bayes.sampler import Compiled, Settings, compiled, sample
 from bayesma.design import Design
 from bayesma.diagnostics import convergence_problems
 from bayesma.errors import QueryError
-from bayesma.posterior import Fit
+from bayesma.posterior import Fit, where_likelihood_is_kept
 from bayesma.predictive import group_log_likelihoods, log_likelihoods
 
 __all__ = ["FEWEST", "leave_one_row_out", "leave_one_study_out", "left_out", "unreliable"]
@@ -98,7 +98,8 @@ def left_out(fit: Fit, by: str, refit: bool, progress: bool) -> tuple[Any, NDArr
     with warnings.catch_warnings():
         # ArviZ warns of the very units that are refitted below; `warning` stays in the result.
         warnings.filterwarnings("ignore", message="Estimated shape parameter of Pareto")
-        found = arviz_stats.loo(fit.tree, var_name=f"by_{unit}", pointwise=True)
+        tree = where_likelihood_is_kept(fit).tree
+        found = arviz_stats.loo(tree, var_name=f"by_{unit}", pointwise=True)
     bad = np.flatnonzero(unreliable(found))
     if not refit or not len(bad):
         return found, bad[:0]
@@ -135,7 +136,9 @@ def _without(fit: Fit, by: str, unit: int, engine: Compiled, progress: bool) -> 
     tree = sample(engine.with_data(**data), settings)
     if convergence_problems(tree, plan):
         return float("nan")
-    draws = {str(n): a.values for n, a in tree["posterior"].dataset.data_vars.items()}
+    step = max(1, settings.draws // fit.tree["log_likelihood"].dataset.sizes["draw"])
+    posterior = tree["posterior"].dataset.isel(draw=slice(None, None, step))
+    draws = {str(n): a.values for n, a in posterior.data_vars.items()}
     found = log_likelihoods(plan, draws)[1] if by == "row" else group_log_likelihoods(plan, draws)
     densities = found[..., unit].ravel()
     return float(logsumexp(densities) - np.log(densities.size))

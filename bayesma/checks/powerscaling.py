@@ -22,7 +22,7 @@ from bayesma.checks.priordensities import HYPERPARAMETERS_ONLY, log_priors
 from bayesma.design import Design
 from bayesma.diagnostics import cell_frames, reported
 from bayesma.errors import QueryError
-from bayesma.posterior import Fit
+from bayesma.posterior import Fit, where_likelihood_is_kept
 from bayesma.predictive import group_log_likelihoods
 from bayesma.queries.fading import time_to_loss
 from bayesma.queries.grids import combinations_of, grid
@@ -105,6 +105,7 @@ def prior_sensitivity(
         raise QueryError(f"by = '{by}'; known: 'prior', or none")
     if not threshold > 0:
         raise QueryError(f"threshold = {threshold}: a positive number")
+    fit = where_likelihood_is_kept(fit)
     answers, notes = _settled(_answers(fit, at))
     tree, names = _scalable(fit, answers)
     joint = [name for name in names if name not in HYPERPARAMETERS_ONLY]
