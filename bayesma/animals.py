@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from bayesma.effects import Effects, with_rho
 from bayesma.measures import Arms, arms_of, hedges_correction, measure_of
@@ -99,12 +101,14 @@ def _codes(labels: Sequence[Hashable]) -> Ints:
 
 def _joined(first: Sequence[Hashable | None], second: Sequence[Hashable | None]) -> Ints:
     """Return a number per row that rows with either label in common share."""
-    found = _codes(_named(first))
-    for label in dict.fromkeys(second):
-        rows = [i for i, own in enumerate(second) if own == label]
-        if label is not None and len(rows) > 1:
-            found[np.isin(found, found[rows])] = found[rows[0]]
-    return _codes(found.tolist())
+    one, other = _codes(_named(first)), _codes(_named(second))
+    n = len(one)
+    # Rows on one side, labels on the other: what hangs together is one cohort.
+    ends = np.concatenate([n + one, n + one.max() + 1 + other])
+    edges = (np.ones(2 * n), (np.tile(np.arange(n), 2), ends))
+    size = n + one.max() + other.max() + 2
+    _, found = connected_components(coo_array(edges, shape=(size, size)), directed=False)
+    return _codes(found[:n].tolist())
 
 
 def new_outcomes(effects: Effects, theta: Floats, rng: np.random.Generator) -> Effects:
