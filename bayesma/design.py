@@ -18,6 +18,7 @@ from bayesma.clock import (
 )
 from bayesma.coders import AVERAGE, cell_keys, cell_text
 from bayesma.coding import Predictor, code
+from bayesma.controls import undeclared_note
 from bayesma.covariance import Blocks
 from bayesma.effects import Effects
 from bayesma.errors import SpecError, UnseenLevelError
@@ -26,8 +27,9 @@ from bayesma.noncentral.rows import Standardised, standardised, why_not
 from bayesma.pooling import Pooling, gaps_among_members, is_pooled, point_frame, weigh_members
 from bayesma.smallstudy import SIZES, SmallStudy, small_study_term
 from bayesma.spec import SCALARS, ModelSpec
+from bayesma.spreads import Uneven, uneven_spreads
 
-__all__ = ["Design", "Points", "design"]
+__all__ = ["Design", "Points", "design", "uneven_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -210,6 +212,7 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
     frame, membership = point_frame(effects, pooled)
     groups = grouped(spec.groups, effects, pooled)
     spec, exact, chosen = _likelihood(spec, effects)
+    chosen += _arm_notes(effects)
     check_blocks(effects.covariance if exact is None else exact.covariance, groups)
     decay = spec.family
     check_clock(frame, decay)
@@ -273,6 +276,18 @@ def _likelihood(
             f"sets of animals measured more than once, rho = {found.rho:g}: {len(found.visits.df)}"
         )
     return replace(spec, likelihood="exact"), found, notes
+
+
+def _arm_notes(effects: Effects) -> list[str]:
+    """Return what the arms say against the effects computed from them."""
+    uneven = uneven_of(effects)
+    found = [undeclared_note(effects.frame, effects.sharing), uneven.sentence if uneven else ""]
+    return [note for note in found if note]
+
+
+def uneven_of(effects: Effects) -> Uneven | None:
+    """Return what unequal SDs in unbalanced arms do to effects on the pooled SD, if anything."""
+    return uneven_spreads(effects.frame) if effects.measure == "SMD" else None
 
 
 def _latent(

@@ -1,4 +1,4 @@
-"""What the exact likelihood takes of the rows: against scipy's nct, Wishart moments, and animals."""
+"""What the exact likelihood takes of the rows: against nct, Wishart moments, and animals."""
 
 from __future__ import annotations
 
@@ -241,8 +241,8 @@ def animals_twice(rho, n_treated, n_control, theta=(5.0, 4.0), seed=8):
     """Differences of means and variances of two visits: the animals drawn one by one."""
     rng, R = np.random.default_rng(seed), 60_000
     differences, squares, df = np.zeros((2, R)), np.zeros((2, R)), np.zeros(2)
-    for sign, sizes in ((1, n_treated), (-1, n_control)):
-        sizes = np.broadcast_to(sizes, 2)
+    for sign, given in ((1, n_treated), (-1, n_control)):
+        sizes = np.broadcast_to(given, 2)
         root = np.linalg.cholesky([[1, rho], [rho, 1]])
         animals = rng.standard_normal((R, sizes.max(), 2)) @ root.T
         for visit, n in enumerate(sizes):

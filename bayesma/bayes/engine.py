@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from bayesma.analysis import Analysis, Published, load_analysis
 from bayesma.bayes.sampler import Compiled, Settings, sample
-from bayesma.design import Design, design
+from bayesma.design import Design, design, uneven_of
 from bayesma.effects import Effects
-from bayesma.errors import ConvergenceWarning, SpecError
+from bayesma.errors import ConvergenceWarning, SpecError, SpreadWarning
 from bayesma.mean import VARIABLES
 from bayesma.posterior import Fit, table_data
 from bayesma.predictive import log_likelihoods, prior_draws, replicates
@@ -80,6 +80,8 @@ def fit(
     -----
     ConvergenceWarning
         If the chains have not converged; `Fit.problems` says how.
+    SpreadWarning
+        If unbalanced arms of unequal SDs shift pooled SMDs by 2% or more.
     """
     if isinstance(effects, str | Path):
         effects = load_analysis(effects)
@@ -100,7 +102,10 @@ def fit(
         progress=progress,
         **usual,
     )
-    return fit_design(design(spec, effects), settings, published=published)
+    plan, uneven = design(spec, effects), uneven_of(effects)
+    if uneven is not None and uneven.matters:
+        warnings.warn(uneven.sentence, SpreadWarning, stacklevel=2)
+    return fit_design(plan, settings, published=published)
 
 
 def fit_design(
