@@ -17,6 +17,7 @@ from bayesma.errors import SpecError, did_you_mean
 
 __all__ = [
     "REGISTRY",
+    "Beta",
     "Gamma",
     "HalfCauchy",
     "HalfNormal",
@@ -25,6 +26,7 @@ __all__ = [
     "Prior",
     "StudentT",
     "Uniform",
+    "beta",
     "from_dict",
     "gamma",
     "half_cauchy",
@@ -170,6 +172,21 @@ class Gamma(Prior):
 
 
 @dataclass(frozen=True)
+class Beta(Prior):
+    """Beta on [0, 1]: mean alpha / (alpha + beta)."""
+
+    alpha: float
+    beta: float
+    name: ClassVar[str] = "beta"
+
+    def distribution(self) -> Any:
+        """Return the frozen SciPy distribution."""
+        from scipy import stats
+
+        return stats.beta(self.alpha, self.beta)
+
+
+@dataclass(frozen=True)
 class Uniform(Prior):
     """Uniform between `lower` and `upper`."""
 
@@ -192,7 +209,7 @@ class Uniform(Prior):
 
 REGISTRY: dict[str, type[Prior]] = {
     prior.name: prior
-    for prior in (Normal, StudentT, HalfNormal, HalfCauchy, LogNormal, Gamma, Uniform)
+    for prior in (Normal, StudentT, HalfNormal, HalfCauchy, LogNormal, Gamma, Beta, Uniform)
 }
 
 
@@ -244,6 +261,11 @@ def log_normal(mu: float, sigma: float) -> LogNormal:
 def gamma(alpha: float, beta: float) -> Gamma:
     """Return a Gamma prior with shape `alpha` and rate `beta`."""
     return Gamma(alpha, beta)
+
+
+def beta(alpha: float, beta: float) -> Beta:
+    """Return a Beta prior on [0, 1], for a correlation."""
+    return Beta(alpha, beta)
 
 
 def uniform(lower: float, upper: float) -> Uniform:

@@ -199,6 +199,7 @@ def _labelled(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
         "log_tau_ratio": "log of tau relative to its average",
         "nu": "degrees of freedom of the Student-t study effects",
         "latent_delay": "days",
+        "rho": f"correlation of sampling errors within {plan.effects.sharing.within}",
         "small_study": f"{measure} per standard deviation of 1/sqrt(n)",
     } | {name: _tau_text(plan, name) for name in plan.tau_names}
     about |= dict.fromkeys(

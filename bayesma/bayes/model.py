@@ -13,6 +13,7 @@ from pymc.logprob.transforms import Transform
 
 from bayesma import marginal
 from bayesma.bayes.maths import PyTensorMaths
+from bayesma.clusters import Clusters
 from bayesma.covariance import Whitening
 from bayesma.design import Design, Points, design
 from bayesma.effects import Effects
@@ -36,6 +37,7 @@ DISTRIBUTIONS: dict[str, Any] = {
     "half_cauchy": lambda name, p, **kw: pm.HalfCauchy(name, p.sigma, **kw),
     "log_normal": lambda name, p, **kw: pm.LogNormal(name, p.mu, p.sigma, **kw),
     "gamma": lambda name, p, **kw: pm.Gamma(name, alpha=p.alpha, beta=p.beta, **kw),
+    "beta": lambda name, p, **kw: pm.Beta(name, alpha=p.alpha, beta=p.beta, **kw),
     "uniform": lambda name, p, **kw: pm.Uniform(name, p.lower, p.upper, **kw),
 }
 
@@ -75,7 +77,7 @@ def build_design(plan: Design) -> pm.Model:
         if plan.small_study is not None:
             size = pm.Data("small_study_size", plan.small_study.values, dims="row")
             mean = mean + scalars["small_study"] * size
-        _likelihood(plan, mean, scales, taus, scalars.get("nu"))
+        _likelihood(plan, mean, scales, taus, scalars)
     return model
 
 
@@ -87,6 +89,8 @@ def data_of(plan: Design) -> dict[str, Any]:
     plan : Design
         Of the same studies as the compiled one, with other outcomes.
     """
+    if plan.clusters is not None:
+        return {"y_observed": plan.y, "sampling_v": plan.clusters.v}
     found = plan.covariance.whitening()
     return {
         "y_observed": plan.y,
@@ -192,33 +196,40 @@ def _pooling(plan: Design) -> Pooling | None:
 
 
 def _likelihood(
-    plan: Design, mean: Any, scales: list[Any], taus: list[Any], nu: Any | None
+    plan: Design, mean: Any, scales: list[Any], taus: list[Any], scalars: Mapping[str, Any]
 ) -> None:
     """Add the marginal likelihood as one multivariate observation.
 
     `include` weighs the outermost groups: a group at 0 is left out, without a new compile.
     """
-    whitening, groups = _whitening(plan), _shared_groups(plan)
+    clusters = _clusters(plan)
+    fixed = _whitening(plan) if clusters is None else None
+    groups = _shared_groups(plan.groups) if clusters is None else clusters.groups
     counts = np.bincount(plan.groups.outermost, minlength=len(groups.labels[0])).astype(float)
     include = pm.Data("include", np.ones(len(counts)), dims=plan.unit)
     outermost = pm.Data("outermost_group", plan.groups.outermost, dims="row")
+    more = [scalars[name] for name in ("nu", "rho") if name in scalars]
 
     # PyMC substitutes values for random variables in the arguments only, never in a closure.
     def log_density(value: Any, mu: Any, ratio: Any, *heterogeneity: Any) -> Any:
-        loadings, spreads = heterogeneity[: len(scales)], heterogeneity[len(scales) :]
-        levels = spreads[: len(taus)]
+        loadings, spreads = list(heterogeneity[: len(scales)]), heterogeneity[len(scales) :]
         # Vectors of one, so that draws and symbols have the same axes.
-        found = marginal.levels(
-            value * ratio - mu, loadings, [tau[None] for tau in levels], whitening, groups, MATHS
-        )
-        if nu is None:
-            by_group = marginal.group_log_likelihood(found, counts, MATHS)
+        levels, rest = [tau[None] for tau in spreads[: len(taus)]], list(spreads[len(taus) :])
+        whitening = fixed
+        if clusters is not None:
+            rho = rest.pop()[None]
+            loadings, levels = clusters.levels(loadings, levels, rho)
+            whitening = clusters.whitening(rho, MATHS)
+        assert whitening is not None
+        found = marginal.levels(value * ratio - mu, loadings, levels, whitening, groups, MATHS)
+        if rest:
+            by_group = marginal.student_log_likelihood(found, counts, rest[0][None], MATHS)
         else:
-            by_group = marginal.student_log_likelihood(found, counts, spreads[-1][None], MATHS)
+            by_group = marginal.group_log_likelihood(found, counts, MATHS)
         return pt.sum(include * by_group) + pt.sum(include[outermost] * pt.log(ratio))
 
     observed = pm.Data("y_observed", plan.y, dims="row")
-    arguments = [_ratio(plan), *scales, *taus, *([] if nu is None else [nu])]
+    arguments = [_ratio(plan), *scales, *taus, *more]
     shapes = ["(n)"] * (2 + len(scales)) + ["()"] * (len(arguments) - 1 - len(scales))
     pm.CustomDist(
         "y",
@@ -285,9 +296,15 @@ def _whitening(plan: Design) -> Whitening:
     )
 
 
-def _shared_groups(plan: Design) -> Groups:
-    parents = tuple(
-        pm.Data(f"parent_{depth}", parent) for depth, parent in enumerate(plan.groups.parent)
-    )
-    innermost = pm.Data("innermost_group", plan.groups.innermost, dims="row")
-    return Groups(plan.groups.names, plan.groups.labels, parents, innermost)
+def _shared_groups(groups: Groups) -> Groups:
+    parents = tuple(pm.Data(f"parent_{depth}", own) for depth, own in enumerate(groups.parent))
+    innermost = pm.Data("innermost_group", groups.innermost, dims="row")
+    return Groups(groups.names, groups.labels, parents, innermost)
+
+
+def _clusters(plan: Design) -> Clusters | None:
+    """Return the clusters of an unknown rho with their variances as shared data."""
+    if plan.clusters is None:
+        return None
+    v = pm.Data("sampling_v", plan.clusters.v, dims="row")
+    return Clusters(_shared_groups(plan.clusters.groups), plan.clusters.together, v)
