@@ -144,7 +144,7 @@ def new_outcomes(effects: Effects, theta: Floats, rng: np.random.Generator) -> E
     table = frame.drop(columns=list(EFFECT[2:]), errors="ignore").assign(**new)
     correct = corrected is None or bool((corrected < 1).all())
     table["y"], table["v"] = measure(arms_in(table), effects.variance, correct, sign)
-    fresh = replace(effects, frame=table)
+    fresh = replace(effects, frame=table, notes=())
     told = effects.sharing
     again = with_rho(fresh, told.rho, told.within, told.shared_control, told.same_animals)
     return replace(again, notes=effects.notes)

@@ -92,11 +92,12 @@ def data_of(plan: Design) -> dict[str, Any]:
     if plan.clusters is not None:
         return {"y_observed": plan.y, "sampling_v": plan.clusters.v}
     found = plan.covariance.whitening()
+    visits = plan.exact is not None and len(plan.exact.visits.df) > 0
     return {
         "y_observed": plan.y,
         "whitening_value": found.values,
         "log_det_v": found.log_det,
-    }
+    } | ({"visit_rho": np.array(plan.exact.rho)} if visits and plan.exact is not None else {})
 
 
 def _coords(plan: Design) -> dict[str, Any]:
@@ -247,7 +248,9 @@ def _ratio(plan: Design) -> Any:
     if plan.exact is None:
         return pt.ones(len(plan.effects))
     latents = {name: _latent(name, df) for name, df in latent_df(plan.exact).items()}
-    q = variance_ratios(latents, plan.exact, MATHS)
+    visits = len(plan.exact.visits.df) > 0
+    rho = pm.Data("visit_rho", np.array(plan.exact.rho)) if visits else None
+    q = variance_ratios(latents, plan.exact, MATHS, rho)
     return q[plan.exact.of] ** 0.5 / plan.exact.correction
 
 
