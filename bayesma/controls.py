@@ -43,7 +43,7 @@ class Alike:
     undeclared: tuple[tuple[int, ...], ...]
 
 
-def alike_controls(frame: pd.DataFrame, sharing: Sharing) -> Alike:
+def alike_controls(frame: pd.DataFrame, sharing: Sharing, exact: bool = False) -> Alike:
     """Return the rows whose control groups are one by their numbers.
 
     Two measurements rarely agree in mean and SD to the last digit. Rows with different labels of
@@ -55,6 +55,9 @@ def alike_controls(frame: pd.DataFrame, sharing: Sharing) -> Alike:
     frame : pandas.DataFrame
         Rows without all six arm columns are passed over.
     sharing : Sharing
+    exact : bool
+        Whether a correlation within clusters is not enough: it then says that animals were
+        measured again, which these were not.
     """
     if not set(ARMS) <= set(frame):
         return Alike((), ())
@@ -63,7 +66,7 @@ def alike_controls(frame: pd.DataFrame, sharing: Sharing) -> Alike:
     every = np.ones(len(known), dtype=bool)
     labels = shared_labels(known, sharing.shared_control, sharing.within, every)
     cohorts = cohorts_of(known, sharing)
-    told = cohorts.measurement if sharing.labelled else cohorts.control
+    told = cohorts.measurement if sharing.labelled or exact else cohorts.control
     n = known["n_control"].to_numpy()
     split, undeclared = [], []
     for rows in _agreeing(known):
@@ -113,17 +116,19 @@ def split_reason(frame: pd.DataFrame, sharing: Sharing) -> str:
     )
 
 
-def undeclared_note(frame: pd.DataFrame, sharing: Sharing) -> str:
+def undeclared_note(frame: pd.DataFrame, sharing: Sharing, exact: bool = False) -> str:
     """Return a sentence on control groups that rows share by their numbers alone, or nothing."""
-    found = alike_controls(frame, sharing).undeclared
+    found = alike_controls(frame, sharing, exact).undeclared
     if not found:
         return ""
+    taken = "independent, which counts that group's animals more than once"
+    if sharing.rho and not sharing.labelled and exact:
+        taken = f"independent, or as measured again where they share their {sharing.within}"
     rows = sum(map(len, found))
     return (
         f"rows that seem to share a control group with others of their study, by its mean, SD and "
         f"size: {rows} of {len(frame)}, in {len(found)} sets ({_named(frame, found)}). They are "
-        "taken as independent, which counts that group's animals more than once: name it in a "
-        "column for shared_control="
+        f"taken as {taken}: name it in a column for shared_control="
     )
 
 

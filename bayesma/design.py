@@ -30,7 +30,7 @@ from bayesma.smallstudy import SIZES, SmallStudy, small_study_term
 from bayesma.spec import SCALARS, ModelSpec
 from bayesma.spreads import Uneven, uneven_spreads
 
-__all__ = ["Design", "Points", "design", "uneven_of"]
+__all__ = ["Design", "Points", "design", "undeclared_of", "uneven_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -219,7 +219,7 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
     groups = grouped(spec.groups, effects, pooled)
     spec, exact, chosen = _likelihood(spec, effects)
     clusters = clusters_of(effects, groups) if "rho" in spec.priors else None
-    chosen += [*_cluster_notes(spec, effects, clusters), *_arm_notes(effects)]
+    chosen += [*_cluster_notes(spec, effects, clusters), *_arm_notes(spec, effects)]
     check_blocks(effects.covariance if exact is None else exact.covariance, groups)
     decay = spec.family
     check_clock(frame, decay)
@@ -298,11 +298,20 @@ def _cluster_notes(spec: ModelSpec, effects: Effects, clusters: Clusters | None)
     ]
 
 
-def _arm_notes(effects: Effects) -> list[str]:
+def _arm_notes(spec: ModelSpec, effects: Effects) -> list[str]:
     """Return what the arms say against the effects computed from them."""
     uneven = uneven_of(effects)
-    found = [undeclared_note(effects.frame, effects.sharing), uneven.sentence if uneven else ""]
+    found = [undeclared_of(spec, effects), uneven.sentence if uneven else ""]
     return [note for note in found if note]
+
+
+def undeclared_of(spec: ModelSpec, effects: Effects) -> str:
+    """Return a sentence on control groups that rows share without saying so, or nothing.
+
+    Where rho has a prior, rows of a cluster are said to correlate.
+    """
+    told = replace(effects.sharing, rho=0.5) if "rho" in spec.priors else effects.sharing
+    return undeclared_note(effects.frame, told, spec.likelihood == "exact")
 
 
 def uneven_of(effects: Effects) -> Uneven | None:

@@ -10,8 +10,7 @@ import xarray as xr
 
 from bayesma.clock import effect_clock
 from bayesma.coders import cell_keys
-from bayesma.controls import undeclared_note
-from bayesma.design import Design, uneven_of
+from bayesma.design import Design, undeclared_of, uneven_of
 from bayesma.mean import VARIABLES, linear
 
 __all__ = [
@@ -123,7 +122,7 @@ def _some(labels: pd.Index[Any]) -> str:
 def data_problems(plan: Design) -> list[str]:
     """Return a sentence for each thing in the arms that makes answers other than they seem."""
     uneven = uneven_of(plan.effects)
-    found = [undeclared_note(plan.effects.frame, plan.effects.sharing)]
+    found = [undeclared_of(plan.spec, plan.effects)]
     found += [uneven.sentence] if uneven is not None and uneven.matters else []
     return [sentence for sentence in found if sentence]
 

@@ -198,9 +198,9 @@ def test_other_animals_correlate_by_the_draw():
 
 
 def refused(message, rows=ROWS, prior=PRIOR, peak="1 + (1 | study)", likelihood="auto", **how):
+    effects = effect_sizes(rows, **how)
     with pytest.raises(SpecError, match=message):
-        spec = ModelSpec(peak=peak, decay="none", likelihood=likelihood, priors=prior)
-        design(spec, effect_sizes(rows, **how))
+        design(ModelSpec(peak, decay="none", likelihood=likelihood, priors=prior), effects)
 
 
 def test_a_rho_is_known_or_has_a_prior():

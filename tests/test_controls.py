@@ -13,6 +13,7 @@ from bayesma.diagnostics import data_problems
 from bayesma.effects import effect_sizes, with_rho
 from bayesma.errors import SpecError, TableError
 from bayesma.measures import SMD, arms_of
+from bayesma.priors import uniform
 from bayesma.sharing import Sharing
 from bayesma.spec import ModelSpec
 
@@ -79,6 +80,19 @@ def test_a_model_tells_it_and_a_fit_counts_it_a_problem():
     assert data_problems(plan) == [undeclared_note(table(), NONE)]
     declared = effect_sizes(table(group=["x", "x", "x", "x"]), shared_control="group")
     assert data_problems(design(POOLED, declared)) == []
+
+
+def test_animals_measured_again_have_another_control_measurement():
+    """The exact likelihood takes rows of a cluster as the same animals, treated and control."""
+    effects = effect_sizes(table(experiment="1"), rho=0.5)
+    plan = design(POOLED, effects)
+    assert plan.spec.likelihood == "exact"
+    (sentence,) = data_problems(plan)
+    assert "taken as independent, or as measured again where they share their exp" in sentence
+    normal = ModelSpec(decay="none", likelihood="normal")
+    assert data_problems(design(normal, effects)) == []
+    free = ModelSpec(decay="none", priors={"rho": uniform(0, 1)})
+    assert data_problems(design(free, effect_sizes(table(experiment="1")))) == []
 
 
 # -- split groups ------------------------------------------------------------------------------

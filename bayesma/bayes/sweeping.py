@@ -46,20 +46,9 @@ class RhoSweep:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The summary of every parameter at every rho.
-
-        Columns rho and parameter, then those of `Fit.summary`; ordered by parameter.
-        """
-        parts = [
-            fit.summary().rename_axis("parameter").reset_index().assign(rho=rho)
-            for rho, fit in zip(self.rhos, self.fits, strict=True)
-        ]
-        found = pd.concat(parts, ignore_index=True)
-        order = {name: i for i, name in enumerate(dict.fromkeys(found["parameter"]))}
-        found = found.sort_values(
-            "parameter", key=lambda names: names.map(order), kind="stable", ignore_index=True
-        )
-        return found[["rho", *(name for name in found if name != "rho")]]
+        """The summary of every parameter: index rho, parameter; columns as `Fit.summary`."""
+        parts = {rho: fit.summary() for rho, fit in zip(self.rhos, self.fits, strict=True)}
+        return pd.concat(parts, names=["rho", "parameter"])
 
 
 def sweep_rho(
