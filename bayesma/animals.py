@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from bayesma.effects import Effects, with_rho
 from bayesma.measures import Arms, arms_of, hedges_correction, measure_of
 from bayesma.outcomes import signs_of
 from bayesma.schema import ARMS, EFFECT
-from bayesma.sharing import Sharing, cluster_labels, shared_labels
+from bayesma.sharing import Sharing, cluster_labels, codes_of, joined, named, shared_labels
 
 __all__ = ["Cohorts", "arms_in", "cohorts_of", "correction_of", "new_outcomes"]
 
@@ -78,37 +75,15 @@ def cohorts_of(frame: pd.DataFrame, sharing: Sharing) -> Cohorts:
     if not sharing.labelled:
         if not sharing.rho:
             return Cohorts(own, own, own)
-        cluster = _codes(cluster_labels(frame, sharing.within))
+        cluster = codes_of(cluster_labels(frame, sharing.within))
         return Cohorts(cluster, cluster, own)
     known = np.ones(len(frame), dtype=bool)
     controls = shared_labels(frame, sharing.shared_control, sharing.within, known)
     animals = shared_labels(frame, sharing.same_animals, sharing.within, known)
-    control = _joined(controls, animals)
+    control = joined(controls, animals)
     numbers = frame[["mean_control", "sd_control", "n_control"]].itertuples(index=False)
     measured = [(int(c), *map(float, row)) for c, row in zip(control, numbers, strict=True)]
-    return Cohorts(_codes(_named(animals)), control, _codes(measured))
-
-
-def _named(labels: Sequence[Hashable | None]) -> list[Hashable]:
-    """Return the labels, with one of its own for each row that has none."""
-    return [("row", i) if label is None else label for i, label in enumerate(labels)]
-
-
-def _codes(labels: Sequence[Hashable]) -> Ints:
-    index = {label: i for i, label in enumerate(dict.fromkeys(labels))}
-    return np.array([index[label] for label in labels], dtype=np.int64)
-
-
-def _joined(first: Sequence[Hashable | None], second: Sequence[Hashable | None]) -> Ints:
-    """Return a number per row that rows with either label in common share."""
-    one, other = _codes(_named(first)), _codes(_named(second))
-    n = len(one)
-    # Rows on one side, labels on the other: what hangs together is one cohort.
-    ends = np.concatenate([n + one, n + one.max() + 1 + other])
-    edges = (np.ones(2 * n), (np.tile(np.arange(n), 2), ends))
-    size = n + one.max() + other.max() + 2
-    _, found = connected_components(coo_array(edges, shape=(size, size)), directed=False)
-    return _codes(found[:n].tolist())
+    return Cohorts(codes_of(named(animals)), control, codes_of(measured))
 
 
 def new_outcomes(effects: Effects, theta: Floats, rng: np.random.Generator) -> Effects:

@@ -287,7 +287,7 @@ shared_control = ''
 same_animals = ''
 rho = 0.0
 [variants.typo]
-shared_control = 'grop'
+shared_control = 'groups'
 """
 
 
@@ -304,7 +304,7 @@ def test_columns_that_say_who_shares_animals(tmp_path):
     apart = load_analysis(path, "apart").effects()
     assert apart.V is None
     assert apart.sharing == Sharing()
-    message = "no column 'grop' to share by; did you mean 'group'"
+    message = "no column 'groups' to share by; did you mean 'group'"
     with pytest.raises(SpecError, match=message):
         load_analysis(path, "typo").effects()
 

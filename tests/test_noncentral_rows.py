@@ -368,7 +368,7 @@ def test_effects_without_an_exact_likelihood_say_why():
     mixed.loc[1, "mean_treated":"n_control"] = None
     assert "1 of 3 rows bring their effect without arms" in why_not(effect_sizes(mixed))
     split = replace(plain, frame=plain.frame.assign(n_control=[5.0, 2.5, 2.5]))
-    assert "name it with shared_control=" in why_not(split)
+    assert "in a column for shared_control=" in why_not(split)
     moved = replace(plain, frame=plain.frame.assign(y=plain.y + 0.1))
     assert "not those of the arms" in why_not(moved)
     V = Blocks(plain.v, ((np.array([0, 1]), np.diag(plain.v[:2])),))
