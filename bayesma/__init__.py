@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bayesma import priors
     from bayesma.analysis import Analysis, Published, load_analysis, load_spec
-    from bayesma.bayes import build, fit
+    from bayesma.bayes import RhoSweep, build, fit, sweep_rho
     from bayesma.catalogue import datasets, load_dataset
     from bayesma.checks import (
         Calibration,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         QueryError,
         RatioWarning,
         SpecError,
+        SpreadWarning,
         SuspectDataWarning,
         TableError,
         UnseenLevelError,
@@ -125,6 +126,8 @@ __all__ = [
     "build",
     "fit",
     "load_fit",
+    "RhoSweep",
+    "sweep_rho",
     # the classical engine
     "Asymmetry",
     "ClassicalFit",
@@ -197,6 +200,7 @@ __all__ = [
     "QueryError",
     "RatioWarning",
     "SpecError",
+    "SpreadWarning",
     "SuspectDataWarning",
     "TableError",
     "UnseenLevelError",
@@ -206,7 +210,7 @@ __all__ = [
 if not TYPE_CHECKING:
     _NAMES_BY_ROOM = {
         "analysis": ("Analysis", "Published", "load_analysis", "load_spec"),
-        "bayes": ("build", "fit"),
+        "bayes": ("RhoSweep", "build", "fit", "sweep_rho"),
         "catalogue": ("datasets", "load_dataset"),
         "checks": (
             "Calibration",
@@ -233,6 +237,7 @@ if not TYPE_CHECKING:
             "QueryError",
             "RatioWarning",
             "SpecError",
+            "SpreadWarning",
             "SuspectDataWarning",
             "TableError",
             "UnseenLevelError",

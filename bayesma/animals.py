@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from bayesma.effects import Effects, with_rho
 from bayesma.measures import Arms, arms_of, hedges_correction, measure_of
 from bayesma.outcomes import signs_of
 from bayesma.schema import ARMS, EFFECT
-from bayesma.sharing import Sharing, cluster_labels, shared_labels
+from bayesma.sharing import Sharing, cluster_labels, codes_of, joined, named, shared_labels
 
 __all__ = ["Cohorts", "arms_in", "cohorts_of", "correction_of", "new_outcomes"]
 
@@ -76,35 +75,15 @@ def cohorts_of(frame: pd.DataFrame, sharing: Sharing) -> Cohorts:
     if not sharing.labelled:
         if not sharing.rho:
             return Cohorts(own, own, own)
-        cluster = _codes(cluster_labels(frame, sharing.within))
+        cluster = codes_of(cluster_labels(frame, sharing.within))
         return Cohorts(cluster, cluster, own)
     known = np.ones(len(frame), dtype=bool)
     controls = shared_labels(frame, sharing.shared_control, sharing.within, known)
     animals = shared_labels(frame, sharing.same_animals, sharing.within, known)
-    control = _joined(controls, animals)
+    control = joined(controls, animals)
     numbers = frame[["mean_control", "sd_control", "n_control"]].itertuples(index=False)
     measured = [(int(c), *map(float, row)) for c, row in zip(control, numbers, strict=True)]
-    return Cohorts(_codes(_named(animals)), control, _codes(measured))
-
-
-def _named(labels: Sequence[Hashable | None]) -> list[Hashable]:
-    """Return the labels, with one of its own for each row that has none."""
-    return [("row", i) if label is None else label for i, label in enumerate(labels)]
-
-
-def _codes(labels: Sequence[Hashable]) -> Ints:
-    index = {label: i for i, label in enumerate(dict.fromkeys(labels))}
-    return np.array([index[label] for label in labels], dtype=np.int64)
-
-
-def _joined(first: Sequence[Hashable | None], second: Sequence[Hashable | None]) -> Ints:
-    """Return a number per row that rows with either label in common share."""
-    found = _codes(_named(first))
-    for label in dict.fromkeys(second):
-        rows = [i for i, own in enumerate(second) if own == label]
-        if label is not None and len(rows) > 1:
-            found[np.isin(found, found[rows])] = found[rows[0]]
-    return _codes(found.tolist())
+    return Cohorts(codes_of(named(animals)), control, codes_of(measured))
 
 
 def new_outcomes(effects: Effects, theta: Floats, rng: np.random.Generator) -> Effects:
@@ -140,7 +119,7 @@ def new_outcomes(effects: Effects, theta: Floats, rng: np.random.Generator) -> E
     table = frame.drop(columns=list(EFFECT[2:]), errors="ignore").assign(**new)
     correct = corrected is None or bool((corrected < 1).all())
     table["y"], table["v"] = measure(arms_in(table), effects.variance, correct, sign)
-    fresh = replace(effects, frame=table)
+    fresh = replace(effects, frame=table, notes=())
     told = effects.sharing
     again = with_rho(fresh, told.rho, told.within, told.shared_control, told.same_animals)
     return replace(again, notes=effects.notes)

@@ -163,7 +163,13 @@ def range_fault(spec: Column, number: float) -> tuple[str, str]:
     if spec.levels and number not in {float(level) for level in spec.levels}:
         return "is not one of its levels", f"use {listed(spec.levels)}"
     if spec.kind == "count" and number != int(number):
-        return "is not a whole number", f"write how many {spec.doc}"
+        remedy = f"write how many {spec.doc}"
+        if spec.name == "n_control":  # halves and thirds of a group come from splitting it
+            remedy += (
+                ": a share of a group counts as fewer animals than gave its mean and SD; name the "
+                "group in a column for shared_control="
+            )
+        return "is not a whole number", remedy
     if number < spec.low or (spec.open_low and number == spec.low):
         bound = f"above {spec.low:g}" if spec.open_low else f"at least {spec.low:g}"
         return "is too small", f"{spec.doc} must be {bound}"

@@ -16,8 +16,10 @@ from bayesma.clock import (
     latent_delays,
     reference_delays,
 )
+from bayesma.clusters import Clusters, clusters_of
 from bayesma.coders import AVERAGE, cell_keys, cell_text
 from bayesma.coding import Predictor, code
+from bayesma.controls import undeclared_note
 from bayesma.covariance import Blocks
 from bayesma.effects import Effects
 from bayesma.errors import SpecError, UnseenLevelError
@@ -26,8 +28,9 @@ from bayesma.noncentral.rows import Standardised, standardised, why_not
 from bayesma.pooling import Pooling, gaps_among_members, is_pooled, point_frame, weigh_members
 from bayesma.smallstudy import SIZES, SmallStudy, small_study_term
 from bayesma.spec import SCALARS, ModelSpec
+from bayesma.spreads import Uneven, uneven_spreads
 
-__all__ = ["Design", "Points", "design"]
+__all__ = ["Design", "Points", "design", "undeclared_of", "uneven_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -84,6 +87,8 @@ class Design:
         1/sqrt(n) by row, where the effect may go with it.
     exact : Standardised or None
         The rows as the exact likelihood takes them; None where the likelihood is normal.
+    clusters : Clusters or None
+        Rows whose errors correlate by a rho that is a parameter; None where it is known.
     notes : tuple of str
         What was left out, and why.
     """
@@ -101,6 +106,7 @@ class Design:
     latent: LatentDelays | None
     small_study: SmallStudy | None
     exact: Standardised | None
+    clusters: Clusters | None
     notes: tuple[str, ...]
 
     @property
@@ -147,6 +153,8 @@ class Design:
             found["nu"] = "nu"
         if self.small_study is not None:
             found["small_study"] = "small_study"
+        if self.clusters is not None:
+            found["rho"] = "rho"
         return found
 
     @property
@@ -210,6 +218,8 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
     frame, membership = point_frame(effects, pooled)
     groups = grouped(spec.groups, effects, pooled)
     spec, exact, chosen = _likelihood(spec, effects)
+    clusters = clusters_of(effects, groups) if "rho" in spec.priors else None
+    chosen += [*_cluster_notes(spec, effects, clusters), *_arm_notes(spec, effects)]
     check_blocks(effects.covariance if exact is None else exact.covariance, groups)
     decay = spec.family
     check_clock(frame, decay)
@@ -236,6 +246,7 @@ def design(spec: ModelSpec, effects: Effects) -> Design:
         latent,
         _small_study(spec, effects, pooled),
         exact,
+        clusters,
         # A saved fit's notes stand already.
         tuple(
             dict.fromkeys((*effects.notes, *notes, *more, *unknown, *_unused(asked, spec), *chosen))
@@ -251,7 +262,8 @@ def _likelihood(
     """Return the spec with its likelihood named, the rows as it takes them, and a note of it."""
     if spec.likelihood == "normal":
         return spec, None, []
-    reason = why_not(effects)
+    # A likelihood of known rho integrates the variance ratios out for one rho at a time.
+    reason = why_not(effects) or ("rho" in spec.priors and "rho has a prior") or ""
     if spec.likelihood == "auto" and reason:
         told = f"likelihood: normal, which takes v as known; not exact: {reason}"
         return replace(spec, likelihood="normal"), None, [told]
@@ -273,6 +285,38 @@ def _likelihood(
             f"sets of animals measured more than once, rho = {found.rho:g}: {len(found.visits.df)}"
         )
     return replace(spec, likelihood="exact"), found, notes
+
+
+def _cluster_notes(spec: ModelSpec, effects: Effects, clusters: Clusters | None) -> list[str]:
+    if clusters is None:
+        return []
+    rows, label = int(clusters.together.sum()), clusters.groups.innermost
+    sets = len(np.unique(label[clusters.together > 0]))
+    return [
+        f"effects that correlate with others of their {effects.sharing.within}, rho ~ "
+        f"{spec.priors['rho']}: {rows} of {len(effects)}, in {sets} clusters"
+    ]
+
+
+def _arm_notes(spec: ModelSpec, effects: Effects) -> list[str]:
+    """Return what the arms say against the effects computed from them."""
+    uneven = uneven_of(effects)
+    found = [undeclared_of(spec, effects), uneven.sentence if uneven else ""]
+    return [note for note in found if note]
+
+
+def undeclared_of(spec: ModelSpec, effects: Effects) -> str:
+    """Return a sentence on control groups that rows share without saying so, or nothing.
+
+    Where rho has a prior, rows of a cluster are said to correlate.
+    """
+    told = replace(effects.sharing, rho=0.5) if "rho" in spec.priors else effects.sharing
+    return undeclared_note(effects.frame, told, spec.likelihood == "exact")
+
+
+def uneven_of(effects: Effects) -> Uneven | None:
+    """Return what unequal SDs in unbalanced arms do to effects on the pooled SD, if anything."""
+    return uneven_spreads(effects.frame) if effects.measure == "SMD" else None
 
 
 def _latent(

@@ -10,13 +10,14 @@ import xarray as xr
 
 from bayesma.clock import effect_clock
 from bayesma.coders import cell_keys
-from bayesma.design import Design
+from bayesma.design import Design, undeclared_of, uneven_of
 from bayesma.mean import VARIABLES, linear
 
 __all__ = [
     "UNINFORMED",
     "cell_frames",
     "convergence_problems",
+    "data_problems",
     "days_text",
     "identification_problems",
     "reported",
@@ -116,6 +117,14 @@ def convergence_problems(tree: xr.DataTree, plan: Design) -> list[str]:
 def _some(labels: pd.Index[Any]) -> str:
     shown = ", ".join(labels[:4])
     return shown if len(labels) <= 4 else f"{shown} and {len(labels) - 4} more"
+
+
+def data_problems(plan: Design) -> list[str]:
+    """Return a sentence for each thing in the arms that makes answers other than they seem."""
+    uneven = uneven_of(plan.effects)
+    found = [undeclared_of(plan.spec, plan.effects)]
+    found += [uneven.sentence] if uneven is not None and uneven.matters else []
+    return [sentence for sentence in found if sentence]
 
 
 def identification_problems(tree: xr.DataTree, plan: Design) -> list[str]:

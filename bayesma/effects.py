@@ -231,7 +231,9 @@ def with_rho(
     measure, _ = measure_of(effects.measure)
     sharing = Sharing(rho, within, shared_control, same_animals)
     covariance, counts = _dependence(effects.frame, measure, sharing)
-    notes = (*effects.notes, *counts)
+    # What was told of the covariance that this one replaces is true no more.
+    former = _dependence(effects.frame, measure, effects.sharing)[1] if effects.notes else []
+    notes = (*(note for note in effects.notes if note not in former), *counts)
     return replace(effects, covariance=covariance, notes=notes, sharing=sharing)
 
 

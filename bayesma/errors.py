@@ -15,6 +15,7 @@ __all__ = [
     "QueryError",
     "RatioWarning",
     "SpecError",
+    "SpreadWarning",
     "SuspectDataWarning",
     "TableError",
     "UnseenLevelError",
@@ -113,6 +114,10 @@ class ExtrapolationWarning(UserWarning):
 
 class RatioWarning(UserWarning):
     """A ratio has a denominator that may be 0: it is no size of anything."""
+
+
+class SpreadWarning(UserWarning):
+    """Arms differ in SD and size, so that effects depend on which arm is the larger."""
 
 
 class SuspectDataWarning(UserWarning):

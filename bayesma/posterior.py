@@ -18,6 +18,7 @@ from bayesma.covariance import Blocks
 from bayesma.design import Design, design
 from bayesma.diagnostics import (
     convergence_problems,
+    data_problems,
     identification_problems,
     reported,
     summary_table,
@@ -97,8 +98,12 @@ class Fit:
 
     @property
     def problems(self) -> list[str]:
-        """Sentences: what has not converged, then what these data cannot identify."""
-        return [*self._convergence, *identification_problems(self.tree, self.design)]
+        """Sentences: what has not converged, what the arms say, what these data cannot identify."""
+        return [
+            *self._convergence,
+            *data_problems(self.design),
+            *identification_problems(self.tree, self.design),
+        ]
 
     def summary(self, ci_prob: float = 0.95) -> pd.DataFrame:
         """Return a table of the parameters.

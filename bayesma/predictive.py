@@ -6,7 +6,7 @@ Everything goes through `mean` and `marginal`, so it agrees with the sampler by 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from bayesma import marginal
 from bayesma.animals import new_outcomes
 from bayesma.coding import Predictor
-from bayesma.covariance import Blocks
+from bayesma.covariance import Blocks, Whitening
 from bayesma.design import Design, design
+from bayesma.grouping import Groups
 from bayesma.maths import NumPyMaths
 from bayesma.mean import VARIABLES, effect_mean, row_mean, spread
 from bayesma.noncentral import integrals
@@ -125,15 +126,35 @@ def _taus(plan: Design, draws: Draws) -> list[Floats]:
     return [draws[name][..., None] for name in plan.tau_names[::-1]]
 
 
-def _levels(
-    plan: Design, draws: Draws, taus: Sequence[Floats]
-) -> tuple[Floats, list[Floats], list[marginal.Level]]:
+@dataclass(frozen=True)
+class _Marginal:
+    """What `marginal` takes of a design and draws, and the inner products it makes of them.
+
+    The clusters of an unknown rho are the innermost level.
+    """
+
+    residual: Floats
+    scales: list[Floats]
+    taus: list[Floats]
+    whitening: Whitening
+    groups: Groups
+    found: list[marginal.Level]
+
+
+def _levels(plan: Design, draws: Draws, taus: Sequence[Floats]) -> _Marginal:
     mean = population_mean(plan, draws)
     residual = _numerators(plan, draws) - _with_size(plan, draws, mean)
-    scales = [np.broadcast_to(scale, residual.shape) for scale in _scales(plan, draws, mean)]
-    whitening = plan.covariance.whitening()
-    found = marginal.levels(residual, scales, taus, whitening, plan.groups, MATHS)
-    return residual, scales, found
+    scales, levels = _scales(plan, draws, mean), list(taus)
+    groups, clusters = plan.groups, plan.clusters
+    if clusters is None:
+        whitening = plan.covariance.whitening()
+    else:
+        rho = draws["rho"][..., None]
+        scales, levels = clusters.levels(scales, levels, rho)
+        groups, whitening = clusters.groups, clusters.whitening(rho, MATHS)
+    scales = [np.broadcast_to(scale, residual.shape) for scale in scales]
+    found = marginal.levels(residual, scales, levels, whitening, groups, MATHS)
+    return _Marginal(residual, scales, levels, whitening, groups, found)
 
 
 def _numerators(plan: Design, draws: Draws) -> Floats:
@@ -190,7 +211,7 @@ def given_ratios(plan: Design, draws: Draws) -> Floats:
 
 def _by_group(plan: Design, draws: Draws) -> Floats:
     """Return the log density by group of what is normal around theta."""
-    _, _, found = _levels(plan, draws, _taus(plan, draws))
+    found = _levels(plan, draws, _taus(plan, draws)).found
     if plan.spec.population != "student":
         return np.asarray(marginal.group_log_likelihood(found, _counts(plan), MATHS))
     total = np.asarray(-np.inf)
@@ -219,16 +240,16 @@ def log_likelihoods(plan: Design, draws: Draws) -> tuple[Floats, Floats]:
     if plan.exact is not None:
         mean, own, taus, nu = _exact_terms(plan, draws)
         return integrals.log_likelihoods(plan.exact, mean, own, taus, plan.groups, nu)
-    residual, scales, found = _levels(plan, draws, _taus(plan, draws))
-    whitening = plan.effects.covariance.whitening()
+    all_of = _levels(plan, draws, _taus(plan, draws))
+    found, known = all_of.found, (all_of.whitening, all_of.groups, MATHS)
     if plan.spec.population != "student":
         (by_row,) = marginal.row_log_likelihoods(
-            residual, scales, found, found[-1:], whitening, plan.groups, MATHS
+            all_of.residual, all_of.scales, found, found[-1:], *known
         )
         return np.asarray(marginal.group_log_likelihood(found, _counts(plan), MATHS)), by_row
     nodes = _nodes(found[-1], draws)
     rows = marginal.row_log_likelihoods(
-        residual, scales, found, [top for _, _, top in nodes], whitening, plan.groups, MATHS
+        all_of.residual, all_of.scales, found, [top for _, _, top in nodes], *known
     )
     # p(y) is the mixture of p(y | w), and p(y without row i) that of p(y | w) / p(y_i | rest, w).
     by_group = without = np.asarray(-np.inf)
@@ -257,7 +278,7 @@ def group_precisions(plan: Design, draws: Draws) -> Floats:
 
     1 where a normal population would do, and small where the group is discounted.
     """
-    _, _, found = _levels(plan, draws, _taus(plan, draws))
+    found = _levels(plan, draws, _taus(plan, draws)).found
     total = weighted = np.asarray(-np.inf)
     for log_w, log_weight, top in _nodes(found[-1], draws):
         given = log_weight + marginal.group_log_likelihood([top], _counts(plan), MATHS)
@@ -271,7 +292,7 @@ def _drawn_precisions(plan: Design, draws: Draws, rng: np.random.Generator) -> F
     A node is drawn, and log w even within its step: against the width of its density a step is
     short enough that a study's effect has its mean and spread to about 1%.
     """
-    _, _, found = _levels(plan, draws, _taus(plan, draws))
+    found = _levels(plan, draws, _taus(plan, draws)).found
     nodes = _nodes(found[-1], draws)
     best = log_w = None
     for at, log_weight, top in nodes:  # the largest of log p + Gumbel noise is a draw by p
@@ -294,8 +315,11 @@ def group_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> list[
     taus = _taus(plan, draws)
     if "nu" in draws:
         taus[-1] = taus[-1] / np.sqrt(_drawn_precisions(plan, draws, rng))
-    _, scales, found = _levels(plan, draws, taus)
-    effects = marginal.conditional_draws(found, taus, plan.groups, rng)
+    all_of = _levels(plan, draws, taus)
+    effects = marginal.conditional_draws(all_of.found, all_of.taus, all_of.groups, rng)
+    scales = all_of.scales
+    if plan.clusters is not None:  # errors shared in a cluster are no group effects
+        effects, scales = effects[1:], scales[1:]
     own = (~plan.pooled).astype(float)
     index = plan.groups.innermost
     for depth, labels in enumerate(plan.groups.labels[::-1]):
@@ -332,7 +356,7 @@ def true_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats
 def replicates(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats:
     """Return replicated data y_rep of new groups and new animals, shape (..., rows)."""
     theta = true_effects(plan, draws, rng)
-    out = theta + _noise(plan.covariance, theta.shape, rng)
+    out = theta + _errors(plan, plan.covariance, draws, theta.shape, rng)
     if plan.exact is not None:
         q = variance_ratios(draw_latents(plan.exact, theta.shape[:-1], rng), plan.exact, MATHS)
         out = plan.exact.correction * out / np.sqrt(q[..., plan.exact.of])
@@ -352,16 +376,29 @@ def regenerated(plan: Design, draws: Draws, rng: np.random.Generator) -> Design:
         One draw of the parameters.
     rng : numpy.random.Generator
     """
-    theta = true_effects(plan, draws, rng)
+    theta, told = true_effects(plan, draws, rng), plan.effects.sharing
     if not why_not(plan.effects):
-        fresh = new_outcomes(plan.effects, theta, rng)
+        # Animals of a cluster correlate by the drawn rho; the effects go on not knowing it.
+        rho = told.rho if plan.clusters is None else float(draws["rho"])
+        fresh = new_outcomes(replace(plan.effects, sharing=replace(told, rho=rho)), theta, rng)
+        if plan.clusters is not None:
+            fresh = replace(fresh, covariance=Blocks(fresh.v), sharing=told)
     else:
-        y = theta + _noise(plan.effects.covariance, theta.shape, rng)
+        y = theta + _errors(plan, plan.effects.covariance, draws, theta.shape, rng)
         fresh = replace(plan.effects, frame=plan.effects.frame.assign(y=y))
     return design(plan.spec, fresh)
 
 
-def _noise(covariance: Blocks, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+def _errors(
+    plan: Design,
+    covariance: Blocks,
+    draws: Draws,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+) -> Floats:
+    """Return draws of the sampling errors, shape (..., rows)."""
+    if plan.clusters is not None:
+        return plan.clusters.noise(draws["rho"], shape, rng)
     standard = rng.standard_normal(shape)
     noise = standard * np.sqrt(covariance.v)
     for index, matrix in covariance.blocks:

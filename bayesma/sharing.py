@@ -42,7 +42,10 @@ __all__ = [
     "Links",
     "Sharing",
     "cluster_labels",
+    "codes_of",
+    "joined",
     "links_between",
+    "named",
     "shared_blocks",
     "shared_covariance",
     "shared_labels",
@@ -241,7 +244,8 @@ def shared_covariance(
     arms = arms_of(**{name: frame[name] for name in ARMS}, mean_sham=sham)
     controls = shared_labels(frame, shared_control, within, known)
     animals = shared_labels(frame, same_animals, within, known)
-    links = links_between(controls, animals, arms, rho)
+    # Animals measured again have their controls measured again, whatever these are called.
+    links = links_between(joined(controls, animals).tolist(), animals, arms, rho)
     y, signs = frame["y"].to_numpy(dtype=float), signs_of(frame, measure)
     blocks = shared_blocks(measure.name, arms, y, v, signs, links)
     notes = _notes_on_links(links, blocks, rho)
@@ -291,6 +295,29 @@ def cluster_labels(frame: pd.DataFrame, within: str) -> list[tuple[str, ...]]:
         (str(i),) if pd.isna(label) else (str(study), str(label))
         for i, (study, label) in enumerate(cells)
     ]
+
+
+def named(labels: Sequence[Hashable | None]) -> list[Hashable]:
+    """Return the labels, with one of its own for each row that has none."""
+    return [("row", i) if label is None else label for i, label in enumerate(labels)]
+
+
+def codes_of(labels: Sequence[Hashable]) -> Ints:
+    """Return labels as numbers, in the order in which they appear."""
+    index = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    return np.array([index[label] for label in labels], dtype=np.int64)
+
+
+def joined(first: Sequence[Hashable | None], second: Sequence[Hashable | None]) -> Ints:
+    """Return a number per row that rows with either label in common share."""
+    one, other = codes_of(named(first)), codes_of(named(second))
+    n = len(one)
+    # Rows on one side, labels on the other: what hangs together is one cohort.
+    ends = np.concatenate([n + one, n + one.max() + 1 + other])
+    edges = (np.ones(2 * n), (np.tile(np.arange(n), 2), ends))
+    size = n + one.max() + other.max() + 2
+    _, found = connected_components(coo_array(edges, shape=(size, size)), directed=False)
+    return codes_of(found[:n].tolist())
 
 
 def _unusable(frame: pd.DataFrame, columns: Sequence[str | None], known: NDArray[np.bool_]) -> int:

@@ -70,6 +70,7 @@ POSITIVE = ("tau", "kappa", "nu", "delay")
 PRIOR_NAMES = (
     *(f"{name}{kind}" for name in PARAMETERS for kind in ("", "_contrast")),
     *SCALARS,
+    "rho",
 )
 
 
@@ -121,7 +122,9 @@ class ModelSpec:
         (for a numeric covariate: the change over one of its standard deviations; for `tau` and
         `shape`: on the log). Further `kappa`, `nu`, `delay` (days; it has no default) and
         `small_study` (the change over one standard deviation of 1/sqrt(n)). Those not given are
-        filled in by measure when data are met, and frozen.
+        filled in by measure when data are met, and frozen. A prior of `rho`, between 0 and 1,
+        makes the sampling correlation of effects that share a cluster (`within` of
+        `effect_sizes`) a parameter; without one rho is as the effects have it.
 
     Raises
     ------
@@ -161,6 +164,11 @@ class ModelSpec:
         if self.missing_delay == "latent":
             self._check_latent()
         _check_priors(self.priors)
+        if "rho" in self.priors and self.likelihood == "exact":
+            raise SpecError(
+                "likelihood = 'exact' takes a rho that is known: with a prior of rho use "
+                "likelihood = 'normal', or fit one rho after another by bm.sweep_rho(effects, spec)"
+            )
         object.__setattr__(self, "priors", MappingProxyType(dict(self.priors)))
 
     def _check_latent(self) -> None:
@@ -237,6 +245,7 @@ class ModelSpec:
         used = [*self.predictors, *(["tau"] if self.groups else [])]
         needed = [f"{name}{kind}" for name in used for kind in ("", "_contrast")]
         needed += [n for n, (choice, on) in SCALARS.items() if getattr(self, choice) == on]
+        needed += [name for name in ("rho",) if name in self.priors]
         if "delay" in needed and "delay" not in self.priors:
             raise SpecError(
                 "missing_delay = 'latent' needs a prior of delay, in days, such as "
@@ -301,6 +310,9 @@ def _check_priors(priors: Mapping[str, Prior]) -> None:
                     f"prior of {name}: {prior}; only Normal(0, sigma) treats the "
                     "levels of a factor alike"
                 )
+        elif name == "rho":
+            if prior.support[0] < 0 or prior.support[1] > 1:
+                raise SpecError(f"prior of rho: {prior} must live between 0 and 1")
         elif (name in POSITIVE) != (prior.support[0] >= 0):
             side = "live on the positive numbers" if name in POSITIVE else "live on all numbers"
             raise SpecError(f"prior of {name}: {prior} must {side}")

@@ -1,5 +1,6 @@
 import tomllib
 
+import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
@@ -11,6 +12,7 @@ from bayesma.catalogue import root
 from bayesma.design import design
 from bayesma.effects import effect_sizes
 from bayesma.errors import DataError, SpecError, TableError
+from bayesma.sharing import Sharing
 
 SHIPPED = {
     path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
@@ -267,6 +269,8 @@ def test_a_recoded_level_must_be_there(tmp_path):
         ("recode.regimen = 'x'", "recode = .* must be a table of tables"),
         ("fill = 3", "fill = 3 must be a table of numbers or texts"),
         ("title = 3", "title = 3 must be a text"),
+        ("shared_control = 3", "shared_control = 3 must be a text"),
+        ("same_animals = ['a']", r"same_animals = \['a'\] must be a text"),
         ("correct = 1", "correct = 1 must be true or false"),
         ("variants = 3", "variants must be a table of tables"),
     ],
@@ -274,6 +278,39 @@ def test_a_recoded_level_must_be_there(tmp_path):
 def test_a_key_of_the_wrong_kind_is_refused(tmp_path, line, message):
     with pytest.raises(SpecError, match=message):
         load_analysis(write(tmp_path, f"{line}\n{FILE}"))
+
+
+SHARED = """data = 'arms.csv'
+shared_control = 'group'
+same_animals = 'animals'
+rho = 0.4
+[spec]
+decay = 'none'
+[variants.apart]
+shared_control = ''
+same_animals = ''
+rho = 0.0
+[variants.typo]
+shared_control = 'groups'
+"""
+
+
+def test_columns_that_say_who_shares_animals(tmp_path):
+    rows = arms(4, study="s", group=["c", "c", "d", "d"], animals=["a", "b", "x", "x"])
+    rows["mean_control"] = [3.0, 3.0, 4.0, 4.5]
+    rows.to_csv(tmp_path / "arms.csv", index=False)
+    path = write(tmp_path, SHARED)
+    found = load_analysis(path).effects()
+    how = {"shared_control": "group", "same_animals": "animals", "rho": 0.4}
+    np.testing.assert_array_equal(found.V, effect_sizes(rows, **how).V)
+    assert found.sharing == Sharing(0.4, "experiment", "group", "animals")
+    # An empty text is none.
+    apart = load_analysis(path, "apart").effects()
+    assert apart.V is None
+    assert apart.sharing == Sharing()
+    message = "no column 'groups' to share by; did you mean 'group'"
+    with pytest.raises(SpecError, match=message):
+        load_analysis(path, "typo").effects()
 
 
 def test_no_such_file_model_or_variant(tmp_path):

@@ -133,7 +133,11 @@ def test_an_exact_span_of_time_is_a_duration():
 def test_a_share_of_a_control_group_is_told_to_be_the_whole():
     problem, remedy = range_fault(COLUMNS["n_control"], 7.5)
     assert problem == "is not a whole number"
-    assert remedy == "write how many animals in the control arm, not split over comparisons"
+    assert remedy == (
+        "write how many animals in the control arm, not split over comparisons: a share of a "
+        "group counts as fewer animals than gave its mean and SD; name the group in a column for "
+        "shared_control="
+    )
 
 
 @pytest.mark.parametrize("number", [1e51, -1e51, 1e-51, -1e-51])

@@ -224,6 +224,24 @@ def test_a_multilevel_model(tmp_path):
     assert "species[rat]" in said
 
 
+def test_a_multilevel_model_of_shared_animals(tmp_path):
+    study = [f"s{i // 2}" for i in range(8)]
+    frame = arms(8, study=study, group="c", animals=["a", "a", "b", "c"] * 2)
+    frame.to_csv(tmp_path / "arms.csv", index=False)
+    options = ["--random", "study", "--shared-control", "group"]
+    for more, how in (
+        ([], {}),
+        (["--same-animals", "animals", "--rho", "0.4"], {"same_animals": "animals", "rho": 0.4}),
+    ):
+        told = records(tmp_path / "arms.csv", *options, *more)
+        effects = bm.effect_sizes(frame, shared_control="group", **how)
+        found = bm.multilevel(effects, random="study")
+        assert told["records"][0]["ci_low"] == found.table["ci_low"].iloc[0]
+        assert any("effects that share animals with others: 8 of 8" in n for n in told["notes"])
+    said = refused("pool", tmp_path / "arms.csv", "--random", "study", "--shared-control", "grp")
+    assert "no column 'grp' to share by; did you mean 'group'?" in said
+
+
 def test_weights_of_a_multilevel_model_make_its_estimate(tmp_path):
     _, frame = nested(tmp_path)
     table = bm.effect_sizes(frame, rho=0.4, within="cage")
@@ -320,7 +338,11 @@ def test_a_picture_is_written(table, tmp_path, suffix):
         (["--rho", "0.5"], "--rho needs --random: pooling takes rows as independent"),
         (["--random", "study", "--ci", "z"], "--ci and --random do not go together"),
         (["--random", "nope"], "nope"),
-        (["--within", "cage"], "--within needs --rho"),
+        (["--within", "cage"], "--within needs --rho or --shared-control"),
+        (["--shared-control", "c"], "--shared-control needs --random: pooling takes rows as"),
+        (["--random", "study", "--same-animals", "c"], "--same-animals needs --rho: the corr"),
+        (["--random", "study", "--shared-control", "c"], "this table has none"),
+        (["--shared-control", "c", "--random", "study", "--by", "drug"], "--by and --random do"),
         (["--measure", "OR"], "no effect measure 'OR'"),
         (["--columns", "y"], "--columns y: write it as NAME=VALUE"),
     ],

@@ -213,6 +213,28 @@ def test_the_same_animals_at_several_times():
     np.testing.assert_array_equal(none.covariance.dense(), np.diag(found.v))
 
 
+def test_controls_of_animals_measured_again_are_measured_again_too():
+    """Two doses at two times, controls named by the time: all four rows are of one control."""
+    frame = table(
+        4,
+        control_group=["t1", "t1", "t2", "t2"],
+        animals=["x", "y", "x", "y"],
+        mean_control=[3.0, 3.0, 3.5, 3.5],
+    )
+    found = effect_sizes(
+        frame, "MD", shared_control="control_group", same_animals="animals", rho=0.4
+    )
+    treated, control = 2.0**2 / 8, 2.5**2 / 10
+    again, other = 0.4 * (treated + control), 0.4 * control
+    expected = [
+        [treated + control, control, again, other],
+        [control, treated + control, other, again],
+        [again, other, treated + control, control],
+        [other, again, control, treated + control],
+    ]
+    np.testing.assert_allclose(found.V, expected, rtol=1e-13)  # roundings of a sum
+
+
 def test_rows_that_bring_their_effect_share_nothing_and_are_counted():
     frame = table(3, control_group="a", y=[None, None, 1.0], v=[None, None, 0.2])
     frame.loc[2, "mean_treated":"n_control"] = None

@@ -2,5 +2,6 @@
 
 from bayesma.bayes.engine import fit
 from bayesma.bayes.model import build
+from bayesma.bayes.sweeping import RhoSweep, sweep_rho
 
-__all__ = ["build", "fit"]
+__all__ = ["RhoSweep", "build", "fit", "sweep_rho"]

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from bayesma.analysis import Analysis, Published, load_analysis
 from bayesma.bayes.sampler import Compiled, Settings, sample
-from bayesma.design import Design, design
+from bayesma.design import Design, design, uneven_of
 from bayesma.effects import Effects
-from bayesma.errors import ConvergenceWarning, SpecError
+from bayesma.errors import ConvergenceWarning, SpecError, SpreadWarning
 from bayesma.mean import VARIABLES
 from bayesma.posterior import Fit, table_data
 from bayesma.predictive import log_likelihoods, prior_draws, replicates
@@ -83,6 +83,8 @@ def fit(
     -----
     ConvergenceWarning
         If the chains have not converged; `Fit.problems` says how.
+    SpreadWarning
+        If unbalanced arms of unequal SDs shift pooled SMDs by 2% or more.
     """
     if isinstance(effects, str | Path):
         effects = load_analysis(effects)
@@ -103,7 +105,10 @@ def fit(
         progress=progress,
         **usual,
     )
-    return fit_design(design(spec, effects), settings, published=published)
+    plan, uneven = design(spec, effects), uneven_of(effects)
+    if uneven is not None and uneven.matters:
+        warnings.warn(uneven.sentence, SpreadWarning, stacklevel=2)
+    return fit_design(plan, settings, published=published)
 
 
 def fit_design(
@@ -209,6 +214,7 @@ def _labelled(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
         "log_tau_ratio": "log of tau relative to its average",
         "nu": "degrees of freedom of the Student-t study effects",
         "latent_delay": "days",
+        "rho": f"correlation of sampling errors within {plan.effects.sharing.within}",
         "small_study": f"{measure} per standard deviation of 1/sqrt(n)",
     } | {name: _tau_text(plan, name) for name in plan.tau_names}
     about |= dict.fromkeys(

@@ -13,6 +13,7 @@ from pymc.logprob.transforms import Transform
 
 from bayesma import marginal
 from bayesma.bayes.maths import PyTensorMaths
+from bayesma.clusters import Clusters
 from bayesma.covariance import Whitening
 from bayesma.design import Design, Points, design
 from bayesma.effects import Effects
@@ -41,6 +42,7 @@ DISTRIBUTIONS: dict[str, Any] = {
         dims=kw.get("dims"),
     ),
     "gamma": lambda name, p, **kw: pm.Gamma(name, alpha=p.alpha, beta=p.beta, **kw),
+    "beta": lambda name, p, **kw: pm.Beta(name, alpha=p.alpha, beta=p.beta, **kw),
     "uniform": lambda name, p, **kw: pm.Uniform(name, p.lower, p.upper, **kw),
 }
 
@@ -80,7 +82,7 @@ def build_design(plan: Design) -> pm.Model:
         if plan.small_study is not None:
             size = pm.Data("small_study_size", plan.small_study.values, dims="row")
             mean = mean + scalars["small_study"] * size
-        _likelihood(plan, mean, scales, taus, scalars.get("nu"))
+        _likelihood(plan, mean, scales, taus, scalars)
     return model
 
 
@@ -92,12 +94,15 @@ def data_of(plan: Design) -> dict[str, Any]:
     plan : Design
         Of the same studies as the compiled one, with other outcomes.
     """
+    if plan.clusters is not None:
+        return {"y_observed": plan.y, "sampling_v": plan.clusters.v}
     found = plan.covariance.whitening()
+    visits = plan.exact is not None and len(plan.exact.visits.df) > 0
     return {
         "y_observed": plan.y,
         "whitening_value": found.values,
         "log_det_v": found.log_det,
-    }
+    } | ({"visit_rho": np.array(plan.exact.rho)} if visits and plan.exact is not None else {})
 
 
 def _coords(plan: Design) -> dict[str, Any]:
@@ -197,38 +202,45 @@ def _pooling(plan: Design) -> Pooling | None:
 
 
 def _likelihood(
-    plan: Design, mean: Any, scales: list[Any], taus: list[Any], nu: Any | None
+    plan: Design, mean: Any, scales: list[Any], taus: list[Any], scalars: Mapping[str, Any]
 ) -> None:
     """Add the marginal likelihood as one multivariate observation.
 
     `include` weighs the outermost groups: a group at 0 is left out, without a new compile. So is
     a row, by `masks.without_row`, which needs `include_row` for what q says of its scale.
     """
-    whitening, groups = _whitening(plan), _shared_groups(plan)
+    clusters = _clusters(plan)
+    fixed = _whitening(plan) if clusters is None else None
+    groups = _shared_groups(plan.groups) if clusters is None else clusters.groups
     counts = np.bincount(plan.groups.outermost, minlength=len(groups.labels[0])).astype(float)
     include = pm.Data("include", np.ones(len(counts)), dims=plan.unit)
     include_row: Any = np.ones(len(plan.effects))
     if plan.exact is not None:  # else its scale is no part of the density
         include_row = pm.Data("include_row", include_row, dims="row")
     outermost = pm.Data("outermost_group", plan.groups.outermost, dims="row")
+    more = [scalars[name] for name in ("nu", "rho") if name in scalars]
 
     # PyMC substitutes values for random variables in the arguments only, never in a closure.
     def log_density(value: Any, mu: Any, ratio: Any, *heterogeneity: Any) -> Any:
-        loadings, spreads = heterogeneity[: len(scales)], heterogeneity[len(scales) :]
-        levels = spreads[: len(taus)]
+        loadings, spreads = list(heterogeneity[: len(scales)]), heterogeneity[len(scales) :]
         # Vectors of one, so that draws and symbols have the same axes.
-        found = marginal.levels(
-            value * ratio - mu, loadings, [tau[None] for tau in levels], whitening, groups, MATHS
-        )
-        if nu is None:
-            by_group = marginal.group_log_likelihood(found, counts, MATHS)
+        levels, rest = [tau[None] for tau in spreads[: len(taus)]], list(spreads[len(taus) :])
+        whitening = fixed
+        if clusters is not None:
+            rho = rest.pop()[None]
+            loadings, levels = clusters.levels(loadings, levels, rho)
+            whitening = clusters.whitening(rho, MATHS)
+        assert whitening is not None
+        found = marginal.levels(value * ratio - mu, loadings, levels, whitening, groups, MATHS)
+        if rest:
+            by_group = marginal.student_log_likelihood(found, counts, rest[0][None], MATHS)
         else:
-            by_group = marginal.student_log_likelihood(found, counts, spreads[-1][None], MATHS)
+            by_group = marginal.group_log_likelihood(found, counts, MATHS)
         counted = include[outermost] * include_row
         return pt.sum(include * by_group) + pt.sum(counted * pt.log(ratio))
 
     observed = pm.Data("y_observed", plan.y, dims="row")
-    arguments = [_ratio(plan), *scales, *taus, *([] if nu is None else [nu])]
+    arguments = [_ratio(plan), *scales, *taus, *more]
     shapes = ["(n)"] * (2 + len(scales)) + ["()"] * (len(arguments) - 1 - len(scales))
     pm.CustomDist(
         "y",
@@ -246,7 +258,9 @@ def _ratio(plan: Design) -> Any:
     if plan.exact is None:
         return pt.ones(len(plan.effects))
     latents = {name: _latent(name, df) for name, df in latent_df(plan.exact).items()}
-    q = variance_ratios(latents, plan.exact, MATHS)
+    visits = len(plan.exact.visits.df) > 0
+    rho = pm.Data("visit_rho", np.array(plan.exact.rho)) if visits else None
+    q = variance_ratios(latents, plan.exact, MATHS, rho)
     return q[plan.exact.of] ** 0.5 / plan.exact.correction
 
 
@@ -295,9 +309,15 @@ def _whitening(plan: Design) -> Whitening:
     )
 
 
-def _shared_groups(plan: Design) -> Groups:
-    parents = tuple(
-        pm.Data(f"parent_{depth}", parent) for depth, parent in enumerate(plan.groups.parent)
-    )
-    innermost = pm.Data("innermost_group", plan.groups.innermost, dims="row")
-    return Groups(plan.groups.names, plan.groups.labels, parents, innermost)
+def _shared_groups(groups: Groups) -> Groups:
+    parents = tuple(pm.Data(f"parent_{depth}", own) for depth, own in enumerate(groups.parent))
+    innermost = pm.Data("innermost_group", groups.innermost, dims="row")
+    return Groups(groups.names, groups.labels, parents, innermost)
+
+
+def _clusters(plan: Design) -> Clusters | None:
+    """Return the clusters of an unknown rho with their variances as shared data."""
+    if plan.clusters is None:
+        return None
+    v = pm.Data("sampling_v", plan.clusters.v, dims="row")
+    return Clusters(_shared_groups(plan.clusters.groups), plan.clusters.together, v)

@@ -28,16 +28,30 @@ class Asked:
     df: str | None
     rho: float | None
     within: str | None
+    shared_control: str | None
+    same_animals: str | None
     tau2_ci: str | None
     prediction: str | None
 
+    @property
+    def sharing(self) -> dict[str, Any]:
+        """Who shares animals, as `effect_sizes` takes it."""
+        return {
+            "rho": self.rho or 0.0,
+            "within": self.within or "experiment",
+            "shared_control": self.shared_control,
+            "same_animals": self.same_animals,
+        }
 
-# An option, and those without which, or with which, it has no meaning.
+
+# An option, those of which it needs one, and why; and those with which it has no meaning.
 NEEDS = (
-    ("tau2", "by", "it says how subgroups share tau2"),
-    ("df", "random", "it is of multilevel models"),
-    ("rho", "random", "pooling takes rows as independent"),
-    ("within", "rho", "it says within what effects correlate"),
+    ("tau2", ("by",), "it says how subgroups share tau2"),
+    ("df", ("random",), "it is of multilevel models"),
+    ("rho", ("random",), "pooling takes rows as independent"),
+    ("within", ("rho", "shared_control"), "it says within what effects correlate"),
+    ("shared_control", ("random",), "pooling takes rows as independent"),
+    ("same_animals", ("rho",), "the correlation of two measurements of one animal"),
 )
 CLASHES = (
     ("by", "formula", "a factor in the formula does the same"),
@@ -63,9 +77,9 @@ def check(asked: Asked) -> None:
         )
     given = {name for name, value in vars(asked).items() if value is not None}
     faults = [
-        f"{_option(name)} needs {_option(other)}: {reason}"
-        for name, other, reason in NEEDS
-        if name in given and other not in given
+        f"{_option(name)} needs {' or '.join(map(_option, others))}: {reason}"
+        for name, others, reason in NEEDS
+        if name in given and given.isdisjoint(others)
     ]
     faults += [
         f"{_option(name)} and {_option(other)} do not go together: {reason}"

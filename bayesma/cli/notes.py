@@ -14,6 +14,7 @@ from bayesma.errors import (
     ConvergenceWarning,
     ExtrapolationWarning,
     RatioWarning,
+    SpreadWarning,
 )
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # What a warning of the package is about: the user's question, never its code.
-TOLD = (ConvergenceWarning, ExtrapolationWarning, RatioWarning)
+TOLD = (ConvergenceWarning, ExtrapolationWarning, RatioWarning, SpreadWarning)
 
 __all__ = ["noted", "print_notes"]
 

@@ -65,6 +65,12 @@ def pool_table(
     within: Annotated[
         str | None, typer.Option(help="Column of effects that correlate; experiment if absent.")
     ] = None,
+    shared_control: Annotated[
+        str | None, typer.Option(help="Column of control groups that rows share; needs --random.")
+    ] = None,
+    same_animals: Annotated[
+        str | None, typer.Option(help="Column of animals measured more than once; needs --rho.")
+    ] = None,
     tau2_ci: Annotated[
         str | None,
         typer.Option(help="Interval of tau2: q-profile (default) or profile-likelihood."),
@@ -102,12 +108,13 @@ def pool_table(
 ) -> None:
     """Pool effects: a forest, heterogeneity, subgroups or a meta-regression, without sampling."""
     asked = Asked(
-        method, ci, ci_prob, by, tau2, formula, random, df, rho, within, tau2_ci, prediction
-    )
+        method, ci, ci_prob, by, tau2, formula, random, df, rho, within, shared_control,
+        same_animals, tau2_ci, prediction,
+    )  # fmt: skip
     check(asked)
     check_picture(picture, "--picture")
     how = Reading(columns, units, members, sheet, ranges, data)
-    effects = effects_of(table, how, measure, variance, rho or 0.0, within or "experiment")
+    effects = effects_of(table, how, measure, variance, asked.sharing)
     found = fitted(effects, asked)
     if formula is not None:
         if picture is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -34,8 +35,7 @@ def effects_of(
     how: Reading,
     measure: str | None,
     variance: str | None,
-    rho: float = 0.0,
-    within: str = "experiment",
+    sharing: Mapping[str, Any] | None = None,
 ) -> Effects:
     """Return the effects of a file, or of a data set: NAME or NAME/TABLE.
 
@@ -50,9 +50,7 @@ def effects_of(
         units = pairs(how.units, "--units")
         ranges = cast("Ranges", how.ranges)
         members = read_table(how.members, None, units, outcomes=False, ranges=ranges)
-    effects = effect_sizes(
-        found, measure or "SMD", variance, members=members, rho=rho, within=within
-    )
+    effects = effect_sizes(found, measure or "SMD", variance, members=members, **(sharing or {}))
     frame = effects.frame
     computed = "mean_treated" in frame and bool(frame["mean_treated"].notna().any())
     return effects if measure or computed else replace(effects, measure="")

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesma.animals import Cohorts, arms_in, cohorts_of, correction_of
+from bayesma.controls import SPLIT, split_reason
 from bayesma.covariance import Blocks, check_definite, compound_symmetry
 from bayesma.decay import Maths
 from bayesma.effects import Effects
@@ -130,11 +131,7 @@ def _why_no_arms(effects: Effects) -> str:
     sizes = effects.frame[["n_treated", "n_control"]].to_numpy(dtype=float)
     if (sizes == np.floor(sizes)).all() and (sizes >= FEWEST).all():
         return ""
-    return (
-        "it needs whole groups of two animals or more: a control group split over its "
-        "comparisons counts as fewer animals than gave its SD, which biases effects by 3 to "
-        "6%; give its true size and name it with shared_control="
-    )
+    return f"it needs whole groups of two animals or more: {SPLIT}"
 
 
 def _why_others(effects: Effects) -> str:
@@ -142,7 +139,7 @@ def _why_others(effects: Effects) -> str:
         return "the effects given are not those of the arms beside them"
     if effects.covariance.blocks and not (effects.sharing.rho or effects.sharing.labelled):
         return "the sampling covariance was given, not made of who shares animals with whom"
-    return ""
+    return split_reason(effects.frame, effects.sharing)
 
 
 def standardised(effects: Effects) -> Standardised:

@@ -7,6 +7,7 @@ heterogeneity from the literature.
 
 from bayesma.priors.families import (
     REGISTRY,
+    Beta,
     Gamma,
     HalfCauchy,
     HalfNormal,
@@ -16,6 +17,7 @@ from bayesma.priors.families import (
     Prior,
     StudentT,
     Uniform,
+    beta,
     gamma,
     half_cauchy,
     half_normal,
@@ -31,6 +33,7 @@ from bayesma.priors.reading import NAMED, from_dict
 __all__ = [
     "NAMED",
     "REGISTRY",
+    "Beta",
     "Gamma",
     "HalfCauchy",
     "HalfNormal",
@@ -42,6 +45,7 @@ __all__ = [
     "StudentT",
     "Uniform",
     "from_dict",
+    "beta",
     "gamma",
     "half_cauchy",
     "half_normal",

@@ -12,6 +12,7 @@ from bayesma.errors import SpecError
 
 __all__ = [
     "REGISTRY",
+    "Beta",
     "Gamma",
     "HalfCauchy",
     "HalfNormal",
@@ -21,6 +22,7 @@ __all__ = [
     "Prior",
     "StudentT",
     "Uniform",
+    "beta",
     "gamma",
     "half_cauchy",
     "half_normal",
@@ -226,6 +228,21 @@ class Gamma(Prior):
 
 
 @dataclass(frozen=True)
+class Beta(Prior):
+    """Beta on [0, 1]: mean alpha / (alpha + beta)."""
+
+    alpha: float
+    beta: float
+    name: ClassVar[str] = "beta"
+
+    def distribution(self) -> Any:
+        """Return the frozen SciPy distribution."""
+        from scipy import stats
+
+        return stats.beta(self.alpha, self.beta)
+
+
+@dataclass(frozen=True)
 class Uniform(Prior):
     """Uniform between `lower` and `upper`."""
 
@@ -246,7 +263,7 @@ class Uniform(Prior):
         return stats.uniform(self.lower, self.upper - self.lower)
 
 
-FAMILIES = (Normal, StudentT, HalfNormal, HalfCauchy, LogNormal, LogStudentT, Gamma, Uniform)
+FAMILIES = (Normal, StudentT, HalfNormal, HalfCauchy, LogNormal, LogStudentT, Gamma, Beta, Uniform)
 REGISTRY: dict[str, type[Prior]] = {prior.name: prior for prior in FAMILIES}
 
 
@@ -283,6 +300,11 @@ def log_student_t(nu: float, mu: float, sigma: float) -> LogStudentT:
 def gamma(alpha: float, beta: float) -> Gamma:
     """Return a Gamma prior with shape `alpha` and rate `beta`."""
     return Gamma(alpha, beta)
+
+
+def beta(alpha: float, beta: float) -> Beta:
+    """Return a Beta prior on [0, 1], for a correlation."""
+    return Beta(alpha, beta)
 
 
 def uniform(lower: float, upper: float) -> Uniform:

@@ -25,6 +25,10 @@ def check_choices(method: str | None, ci_prob: float, spec: ModelSpec) -> None:
         raise SpecError(f"ci_prob = {ci_prob}: a probability between 0 and 1")
     if not isinstance(spec, ModelSpec):
         raise SpecError(f"a model needs a ModelSpec, not a {type(spec).__name__}")
+    if "rho" in spec.priors:
+        raise SpecError(
+            "a prior of rho: this engine takes a rho that is known; give it to effect_sizes"
+        )
     if spec.missing_delay == "latent":
         raise SpecError(
             "missing_delay = 'latent': without its prior an unknown delay is whatever suits the "
