@@ -6,4 +6,10 @@ from bayesma.plots.decay_curves import plot_decay
 from bayesma.plots.expectations import plot_prior_predictive
 from bayesma.plots.forest import plot_forest
 
-__all__ = ["plot_calibration", "plot_crosscheck", "plot_decay", "plot_forest", "plot_prior_predictive"]
+__all__ = [
+    "plot_calibration",
+    "plot_crosscheck",
+    "plot_decay",
+    "plot_forest",
+    "plot_prior_predictive",
+]
