@@ -1,8 +1,7 @@
 """What do the default priors imply before data, and which answers do they move after?
 
-Run ``BAYESMA_DATA=FOLDER python evidence/prior_work.py`` (data/nmda_social/README.md says how to fill
-the folder). It writes prior_work.md, prior_work_ketamine_pain.png and prior_work_nmda_social.png beside
-itself.
+Run ``BAYESMA_DATA=FOLDER python evidence/prior_work.py`` (data/nmda_social/README.md says how to
+fill the folder). It writes prior_work.md and a picture for each model beside itself.
 """
 
 from __future__ import annotations
@@ -61,11 +60,11 @@ def moved(model: str) -> str:
 
 INTRODUCTION = """# What the priors imply, and what they move
 
-`evidence/prior_work.py` makes this page. Before data: the models' priors on the scale of the effects,
-without a sampler. After: each answer's sensitivity to raising the priors, or the likelihood, to a
-power (Kallioinen et al. 2024), as cumulative Jensen-Shannon distance per doubling; 0.05 and more
-counts. "mostly" is the prior that moves it most when scaled by itself. A level of a factor and its
-only other level are one number with two signs.
+`evidence/prior_work.py` makes this page. Before data: the models' priors on the scale of the
+effects, without a sampler. After: each answer's sensitivity to raising the priors, or the
+likelihood, to a power (Kallioinen et al. 2024), as cumulative Jensen-Shannon distance per
+doubling; 0.05 and more counts. "mostly" is the prior that moves it most when scaled by itself. A
+level of a factor and its only other level are one number with two signs.
 """
 
 

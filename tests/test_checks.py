@@ -7,6 +7,8 @@ import pytest
 from fits import ConjugatePosterior, conjugate_fit, prior_fit
 
 from bayesma import priors
+from bayesma.bayes import engine
+from bayesma.bayes.sampler import compiled
 from bayesma.catalogue import load_dataset
 from bayesma.checks import leave_one_row_out, leave_one_study_out, loo
 from bayesma.effects import effect_sizes
@@ -154,3 +156,21 @@ def test_a_row_sampled_without_is_predicted_as_by_the_exact_posterior():
         exact = ConjugatePosterior(fit.design, out=int(row)).log_predictive(int(row))
         # 4,000 draws of a predictive density that spreads by less than its own size.
         assert float(found.elpd_i[row]) == pytest.approx(exact, abs=0.06)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["row", "study"])
+def test_sampling_without_a_unit_is_what_importance_weights_say_where_they_can_be_trusted(by):
+    """The exact likelihood, whose refits leave out the unit's scale as well."""
+    frame = load_dataset("simulated_decay").frame
+    few = frame[frame["study"].isin(sorted(set(frame["study"]))[:12])]
+    fit = engine.fit(effect_sizes(few), ModelSpec(decay="none"), seed=1, progress=False)
+    assert fit.spec.likelihood == "exact"
+    plain, _ = loo.left_out(fit, by, False, False)
+    worst = int(plain.pareto_k.values.argmax())
+    code = compiled(fit.design)
+    for unit in (0, worst):
+        assert float(plain.pareto_k[unit]) < 0.5
+        found = loo._without(fit, by, unit, code, False)
+        # Both are means of 4,000 draws of a density that spreads by less than its own size.
+        assert found == pytest.approx(float(plain.elpd_i[unit]), abs=0.05)

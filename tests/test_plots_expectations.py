@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import numpy as np
@@ -97,6 +98,18 @@ def test_without_decay_or_heterogeneity_there_are_levels_and_no_tau():
     np.testing.assert_allclose(
         found["band 95%: single"].get_xdata(), np.quantile(draws, [0.025, 0.975])
     )
+
+
+def test_words_of_ticks_do_not_touch():
+    rows = EIGHT_ROWS.assign(delay=[0, 0.003, 0.04, 1, 0.0008, 7, 14, 90])
+    tree = bm.prior_predictive(bm.effect_sizes(rows, measure="SMD"), SPEC, seed=1, draws=50)
+    figure = bm.plot_prior_predictive(tree)
+    figure.canvas.draw()
+    for axes in figure.axes[:2]:
+        boxes = [t.get_window_extent() for t in axes.get_xticklabels() if t.get_text()]
+        assert len(boxes) > 2
+        for left, right in itertools.pairwise(boxes):
+            assert left.x1 < right.x0
 
 
 def test_the_caption_says_which_rows_have_no_place(tree):

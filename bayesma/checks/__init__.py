@@ -1,4 +1,4 @@
-"""Checks of a fit beyond its own convergence."""
+"""Checks of a fit: against other studies, other engines, other data of its own, and print."""
 
 from typing import TYPE_CHECKING
 

@@ -71,9 +71,7 @@ class Laws:
         places = self.places(elements)
         counts = np.diff(np.append(self.starts, len(self.of)))[elements]
         of = np.repeat(np.arange(len(elements)), counts)
-        return Laws(
-            of, self.df[places], self.size[places], self.a[places], self.constant[places]
-        )
+        return Laws(of, self.df[places], self.size[places], self.a[places], self.constant[places])
 
 
 @dataclass(frozen=True)

@@ -163,9 +163,7 @@ def _log_sum(values: Floats) -> Floats:
 # -- where the nodes stand -------------------------------------------------------------------------
 
 
-def _nodes(
-    centre: Floats, width: Floats, setting: Setting
-) -> tuple[Floats, Floats]:
+def _nodes(centre: Floats, width: Floats, setting: Setting) -> tuple[Floats, Floats]:
     """Return effects at the nodes, in units of tau, and log weights with the effect's density."""
     rule = setting.nodes
     shape = (1, -1, *(1,) * (centre.ndim - 1))
@@ -277,9 +275,7 @@ def _eliminated(
     for inner in step.inner:
         group = branch.children[start : start + len(inner.branch.groups)]
         start += len(group)
-        parts.append(
-            _eliminated(inner, {j: x[group] for j, x in shifts.items()}, setting, first)
-        )
+        parts.append(_eliminated(inner, {j: x[group] for j, x in shifts.items()}, setting, first))
     g, h = ({key: _summed(branch, parts, kind, key) for key in parts[-1][kind]} for kind in (0, 1))
     step.d = step.prior + tau**2 * h[own, own]
     step.slope = tau * g[own] - step.prior * step.effect

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bayesma.errors import QueryError
 from bayesma.measures import MEASURES
+from bayesma.plots.histograms import array_of, draw_effects, draw_tau
 from bayesma.plots.lines import COLOURS, MANY, Line, lines_of, names_of
 from bayesma.plots.scales import delay_axis
 from bayesma.queries.summaries import summary
@@ -27,12 +28,12 @@ Floats = NDArray[np.float64]
 WIDTH, TOP, PANEL, GAP, LOW = 8.4, 0.6, 2.5, 0.75, 2.0
 LEFT, RIGHT = 1.0, 0.2
 CAPTION_WIDTH, LINE = 130, 0.155
-# Draws shown one by one; panels of curves in a row; bins of a histogram.
-SHOWN, ACROSS, BINS = 40, 3, 40
+# Draws shown one by one; panels of curves in a row.
+SHOWN, ACROSS = 40, 3
+# Inches of a letter of a tick.
+LETTER = 0.085
 # The axis of effects reaches at most this many spans of the data (with 0) beyond them.
 REACH = 1.5
-# The rest of a skewed tau is told, not shown.
-TAU_SHARE = 0.98
 
 
 def plot_prior_predictive(expected: xr.DataTree, title: str | None = None) -> Figure:
@@ -61,7 +62,7 @@ def plot_prior_predictive(expected: xr.DataTree, title: str | None = None) -> Fi
     """
     if not {"curves", "prior_predictive", "observed_data"} <= set(expected.children):
         raise QueryError("a prior picture needs bm.prior_predictive(effects, spec, seed=1)")
-    effect = _array(expected, "curves", "effect")
+    effect = array_of(expected, "curves", "effect")
     with np.errstate(all="ignore"):  # draws may be infinite towards delay 0
         table = summary(effect, 0.95)
     names = names_of(table, None)
@@ -76,15 +77,11 @@ def plot_prior_predictive(expected: xr.DataTree, title: str | None = None) -> Fi
     measure = str(expected.attrs["measure"])
     label = MEASURES[measure].label if measure in MEASURES else measure
     (upper[0].set_ylabel if fades else upper[0].set_xlabel)(label)
-    caption += _draw_effects(lower[0], expected, ends)
+    caption += draw_effects(lower[0], expected, ends)
     lower[0].set_xlabel(label)
-    caption += _draw_tau(lower[1], expected, measure)
+    caption += draw_tau(lower[1], expected, measure)
     _finish(figure, [*caption, f"Priors: {expected.attrs['priors']}."], title)
     return figure
-
-
-def _array(expected: xr.DataTree, group: str, name: str) -> xr.DataArray:
-    return expected[group].dataset[name]
 
 
 # -- the page ----------------------------------------------------------------------------------
@@ -144,11 +141,11 @@ def _finish(figure: Figure, sentences: Sequence[str], title: str | None) -> None
 
 def _limits(expected: xr.DataTree) -> tuple[float, float]:
     """Return the ends of the axis of effects: the data with 0, widened towards what is expected."""
-    y = _array(expected, "observed_data", "y").values
+    y = array_of(expected, "observed_data", "y").values
     data = np.quantile(y, [0.01, 0.99]) if len(y) > MANY else y
     low, high = min(0.0, data.min()), max(0.0, data.max())
     reach = REACH * ((high - low) or 1.0)
-    replicated = _array(expected, "prior_predictive", "y").values
+    replicated = array_of(expected, "prior_predictive", "y").values
     finite = replicated[np.isfinite(replicated)]
     wide = np.quantile(finite, [0.025, 0.975]) if len(finite) else np.zeros(2)
     ends = [np.clip(end, low - reach, high + reach) for end in wide]
@@ -167,7 +164,7 @@ def _draw_curves(
     names: Sequence[str],
     ends: tuple[float, float],
 ) -> list[str]:
-    effect, data = _array(expected, "curves", "effect"), _array(expected, "observed_data", "y")
+    effect, data = array_of(expected, "curves", "effect"), array_of(expected, "observed_data", "y")
     outside, drawn = 0, 0
     keys = _keys(effect, names)
     own = _keys(data, names)
@@ -188,6 +185,7 @@ def _draw_curves(
         rows = own == line.label
         drawn += _points(axes, data.isel(row=rows), line)
         delay_axis(axes, [line], log_delay=True)
+        _thin(axes)
         axes.set_xlabel("time since the last dose", fontsize=9)
         axes.set_ylim(*ends)
         axes.axhline(0, color="0.6", linewidth=0.8, zorder=0.5)
@@ -202,6 +200,22 @@ def _draw_curves(
     if missing := data.sizes["row"] - drawn:
         told.append(f"{missing} of {data.sizes['row']} observed effects are not among the points.")
     return told
+
+
+def _thin(axes: Axes) -> None:
+    """Leave out the words of ticks that would touch the ones before."""
+    places = axes.xaxis.get_majorticklocs()
+    words = [text.get_text() for text in axes.get_xticklabels()]
+    scale = axes.xaxis.get_transform()
+    x, ends = scale.transform(np.asarray(places)), scale.transform(np.array(axes.get_xlim()))
+    wide = axes.get_position().width * axes.figure.get_figwidth()  # type: ignore[union-attr]
+    inches = (x - ends[0]) / (ends[1] - ends[0]) * wide
+    shown, last = [], -np.inf
+    for at, word in zip(inches, words, strict=True):
+        half = LETTER * len(word) / 2
+        shown.append(word if at - half > last else "")
+        last = at + half + LETTER if shown[-1] else last
+    axes.set_xticklabels(shown, fontsize=8.5)
 
 
 def _keys(array: xr.DataArray, names: Sequence[str]) -> NDArray[np.str_]:
@@ -277,75 +291,3 @@ def _draw_levels(
     outside = int(((values < ends[0]) | (values > ends[1])).any(axis=1).sum())
     told = "Above: the population mean effect before data: median, 50% and 95% intervals."
     return [told, *([f"{outside} of {len(values)} draws leave the axis."] if outside else [])]
-
-
-# -- distributions -----------------------------------------------------------------------------
-
-
-def _draw_effects(axes: Axes, expected: xr.DataTree, ends: tuple[float, float]) -> list[str]:
-    """Draw replicated effects, and true ones of a new study, over the observed."""
-    y, curves = _array(expected, "observed_data", "y").values, expected["curves"].dataset
-    told = [
-        "Below, left: replicated effects of these rows, over a rug of the observed ones.",
-        _histogram(
-            axes, _array(expected, "prior_predictive", "y").values, ends, "replicates", "#0072B2"
-        ),
-    ]
-    if "new_study" in curves:
-        told[0] = told[0].replace(
-            "rows,",
-            "rows (filled) and the true effect in a new study over the points above (line),",
-        )
-        told.append(
-            _histogram(axes, curves["new_study"].values, ends, "new study", "#D55E00", filled=False)
-        )
-    top = axes.get_ylim()[1]
-    axes.set_ylim(-0.09 * top, top)
-    axes.plot(
-        y, np.full(len(y), -0.045 * top), "|", color="black", markersize=9, alpha=0.6, gid="rug"
-    )
-    axes.set_xlim(*ends)
-    hidden = int(((y < ends[0]) | (y > ends[1])).sum())
-    told += [f"{hidden} of {len(y)} observed effects lie outside."] if hidden else []
-    return [sentence for sentence in told if sentence]
-
-
-def _histogram(
-    axes: Axes,
-    values: Floats,
-    ends: tuple[float, float],
-    name: str,
-    colour: str,
-    filled: bool = True,
-) -> str:
-    """Draw a histogram of what lies inside, as shares of all; say what lies outside."""
-    flat = values.ravel()
-    inside = flat[(flat >= ends[0]) & (flat <= ends[1])]
-    counts, edges = np.histogram(inside, BINS, ends)
-    heights = counts / max(flat.size, 1)
-    style: dict[str, Any] = (
-        {"alpha": 0.35, "fill": True, "linewidth": 0} if filled else {"linewidth": 1.6}
-    )
-    axes.stairs(heights, edges, color=colour, gid=name, **style)
-    share = 1 - inside.size / flat.size
-    return f"{share:.1%} of {name} lie outside." if share > 0 else ""
-
-
-def _draw_tau(axes: Axes, expected: xr.DataTree, measure: str) -> list[str]:
-    """Draw the prior of each level's tau, without its far tail."""
-    prior = expected["prior"].dataset
-    names = [str(name) for name in prior.data_vars if str(name).split("_")[0] == "tau"]
-    names = [name for name in names if prior[name].ndim == 2]
-    if not names:
-        axes.set_axis_off()
-        return []
-    draws = {name: prior[name].values.ravel() for name in names}
-    end = max(float(np.quantile(values, TAU_SHARE)) for values in draws.values())
-    told = [f"Below, right: tau ({measure})."]
-    for (name, values), colour in zip(draws.items(), COLOURS, strict=False):
-        said = _histogram(axes, values, (0.0, end), name, colour, filled=name == names[0])
-        told += [said] if said else []
-    axes.set_xlim(0, end)
-    axes.set_ylim(0, None)
-    axes.set_xlabel(" and ".join(names) + f" ({measure})")
-    return told

@@ -114,10 +114,20 @@ def _tree(plan: Design, prior: dict[str, Floats], y: Floats, seeds: dict[str, in
     tree.attrs = {
         "measure": plan.effects.measure,
         "model": f"peak = {plan.spec.peak}, decay = {plan.spec.decay}",
-        "priors": "; ".join(f"{name} ~ {p}" for name, p in plan.spec.priors.items()),
+        "priors": "; ".join(f"{name} ~ {plan.spec.priors[name]}" for name in _used(plan)),
         "seed": seeds["seed"],
     }
     return tree
+
+
+def _used(plan: Design) -> list[str]:
+    """Return the names of the priors that this model draws from, in the order of the spec."""
+    used = {*plan.scalars.values(), *(["delay"] if plan.vectors else [])}
+    for name in (*plan.spec.predictors, *(["tau"] if plan.varying_tau else [])):
+        predictor = plan.predictors[name]
+        used |= {name} if predictor.average_basis.shape[1] else set()
+        used |= {f"{name}_contrast"} if predictor.contrast_basis.shape[1] else set()
+    return [name for name in plan.spec.priors if name in used]
 
 
 def _labelled(plan: Design, prior: dict[str, Floats]) -> xr.Dataset:

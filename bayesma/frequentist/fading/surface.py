@@ -95,9 +95,7 @@ def linear_design(plan: Design) -> Design:
     pooling = plan.pooling
     if pooling is not None:
         pooling = replace(pooling, slope=np.zeros_like(pooling.slope))
-    spec = replace(
-        plan.spec, heterogeneity="constant", population="normal", likelihood="normal"
-    )
+    spec = replace(plan.spec, heterogeneity="constant", population="normal", likelihood="normal")
     return replace(plan, spec=spec, pooling=pooling, exact=None)
 
 
