@@ -68,18 +68,23 @@ def test_a_dask_cluster_gives_the_same_numbers(exact):
         joblib.parallel_config(backend="dask"),
     ):
         found = calibrated("exact", replicates=4)
-    assert found.tree.identical(exact.tree)
+    ours, theirs = (run.tree["replicates"].dataset for run in (exact, found))
+    np.testing.assert_array_equal(theirs["truth"][:, :2], ours["truth"][:, :2])
+    # The worker compiles for itself, and a last bit rounded otherwise parts the chains: then means
+    # of 200 effective draws or more differ by sqrt(2 / 200) = 0.1 posterior SDs; five of them.
+    apart = np.abs(theirs["mean"] - ours["mean"]) / ours["sd"]
+    assert float(apart.max()) < 0.5
 
 
 def test_the_normal_likelihood_of_small_arms_is_caught_and_the_exact_one_passes():
     # Hedges g near 4 from 4 animals per arm: g and v go together, so that the normal likelihood
-    # pulls the mean down by half a posterior standard deviation or more.
-    wrong = calibrated("normal", replicates=100, n_jobs=2)
+    # pulls the mean down by about one posterior standard deviation (a mean rank of 0.76).
+    wrong = calibrated("normal", replicates=60, n_jobs=2)
     table = wrong.table.set_index("quantity")
     assert not table.loc["level[Intercept]", "inside"]
     assert not wrong.passed
     assert table.loc["level[Intercept]", "mean_rank"] > 0.6
-    right = calibrated("exact", replicates=100, n_jobs=2)
+    right = calibrated("exact", replicates=60, n_jobs=2)
     assert right.passed, right.problems
 
 
