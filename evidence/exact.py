@@ -6,10 +6,6 @@ itself. It samples a dozen models, which takes about ten minutes.
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
-import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -178,52 +174,9 @@ def picture(means: pd.DataFrame, found: dict[str, bm.Fit]) -> None:
     figure.savefig(HERE / "exact.png", dpi=150)
 
 
-# -- sampling --------------------------------------------------------------------------------------
-
-
-def sampled(variant: str | None) -> None:
-    """Fit one model in a process of its own, and print a line of how it went."""
-    start = time.perf_counter()
-    effects = bm.load_analysis("nmda_social", variant).effects()
-    spec = bm.load_spec("nmda_social", variant)
-    fit = bm.fit(effects, spec, seed=SEED, progress=False)
-    seconds = time.perf_counter() - start
-    table = fit.summary()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    ess = table[["ess_bulk", "ess_tail"]].to_numpy().min()
-    divergent = int(fit.tree["sample_stats"]["diverging"].sum())
-    print(
-        f"{len(effects)}|{len(fit.design.effects)}|{divergent}|{table['r_hat'].max():.4f}|{ess:.0f}|{seconds:.0f}|{peak:.2f}"
-    )
-
-
-def health() -> pd.DataFrame:
-    """Return how the shipped model samples, on rows with a delay, and one mean on all rows."""
-    names = [
-        "rows",
-        "used",
-        "divergent",
-        "largest R-hat",
-        "least ESS",
-        "seconds",
-        "peak memory, GB",
-    ]
-    rows = []
-    for variant in ("one_mean", ""):
-        code = f"import exact; exact.sampled({variant!r} or None)"
-        out = subprocess.run(
-            [sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True
-        )
-        rows.append(
-            [variant or "the model itself", *out.stdout.strip().splitlines()[-1].split("|")]
-        )
-    return pd.DataFrame(rows, columns=["variant", *names])
-
-
 def main() -> None:
     """Fit, compare, draw, write."""
     warnings.simplefilter("ignore", bm.ExtrapolationWarning)
-    how = health()
     means, found = pooled(), fits()
     picture(means, found)
     text = [
@@ -241,11 +194,6 @@ def main() -> None:
         section(
             "nmda_social, the shipped model: population mean by delay (days)",
             beside(found),
-            index=False,
-        ),
-        section(
-            "nmda_social, exact, sampled with the default settings (compilation included)",
-            how,
             index=False,
         ),
     ]
