@@ -1,7 +1,7 @@
 """How does the exact likelihood sample on nmda_social? Health, time and memory.
 
-Run ``BAYESMA_DATA=FOLDER python evidence/sampling.py``; it writes sampling.md beside itself. Time it
-on a machine that does nothing else.
+Run ``BAYESMA_DATA=FOLDER python evidence/sampling.py``; it writes sampling.md beside itself. Time
+it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -33,9 +33,8 @@ def sampled(variant: str | None) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     ess = table[["ess_bulk", "ess_tail"]].to_numpy().min()
     divergent = int(fit.tree["sample_stats"]["diverging"].sum())
-    print(
-        f"{len(effects)}|{len(fit.design.effects)}|{divergent}|{table['r_hat'].max():.4f}|{ess:.0f}|{seconds:.0f}|{peak:.2f}"
-    )
+    cells = [len(effects), len(fit.design.effects), divergent, f"{table['r_hat'].max():.4f}"]
+    print(*cells, f"{ess:.0f}", f"{seconds:.0f}", f"{peak:.2f}", sep="|")
 
 
 def health() -> pd.DataFrame:
