@@ -270,8 +270,12 @@ def _likelihood(
     found = standardised(effects)
     told = (
         "likelihood: exact (noncentral t), from the arms; the SD is pooled over "
-        + ("the arms of each row" if len(found.df) == len(effects) else "all arms of a set")
-        + ", and v is not used"
+        + (
+            "the arms of each row, and v is not used"
+            if len(found.df) == len(effects)
+            else "all arms of the rows that share a control, and neither v nor covariances of "
+            "effects are used"
+        )
     )
     notes = [told]
     if len(found.df) < len(effects):
@@ -282,7 +286,7 @@ def _likelihood(
         )
     if len(found.visits.df):
         notes.append(
-            f"sets of animals measured more than once, rho = {found.rho:g}: {len(found.visits.df)}"
+            f"groups of animals measured more than once, rho = {found.rho:g}: {len(found.visits.df)}"
         )
     return replace(spec, likelihood="exact"), found, notes
 
