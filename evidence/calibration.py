@@ -91,8 +91,9 @@ def main() -> None:
     made = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     text = (
         "# Simulation-based calibration of the default model: made by evidence/calibration.py\n\n"
-        f"{options.replicates} replicates ({options.wrong} of the wrong likelihood), seed {options.seed}, default priors, new animals in "
-        "every arm of data/simulated_decay (40 studies, 120 rows, 5 to 9 animals per arm): means, "
+        f"{options.replicates} replicates ({options.wrong} of the wrong likelihood), seed "
+        f"{options.seed}, default priors, new animals in every arm of "
+        "data/simulated_decay (40 studies, 120 rows, 5 to 9 animals per arm): means, "
         "SDs, effects and variances are all new. `inside_95`: the ECDF of the ranks stays within "
         "its own 95% band; `inside`: within the band that all quantities together keep to with "
         "probability 0.95. `mean_rank` is 0.5 where nothing is off; above, the posterior lies "
