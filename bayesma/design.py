@@ -268,10 +268,11 @@ def _likelihood(
         told = f"likelihood: normal, which takes v as known; not exact: {reason}"
         return replace(spec, likelihood="normal"), None, [told]
     found = standardised(effects)
-    told = (
-        "likelihood: exact (noncentral t), from the arms; the SD is pooled over "
-        + ("the arms of each row" if len(found.df) == len(effects) else "all arms of a set")
-        + ", and v is not used"
+    told = "likelihood: exact (noncentral t), from the arms; the SD is pooled over " + (
+        "the arms of each row, and v is not used"
+        if len(found.df) == len(effects)
+        else "all arms of the rows that share a control, and neither v nor covariances of "
+        "effects are used"
     )
     notes = [told]
     if len(found.df) < len(effects):
@@ -282,7 +283,8 @@ def _likelihood(
         )
     if len(found.visits.df):
         notes.append(
-            f"sets of animals measured more than once, rho = {found.rho:g}: {len(found.visits.df)}"
+            f"groups of animals measured more than once, rho = {found.rho:g}: "
+            f"{len(found.visits.df)}"
         )
     return replace(spec, likelihood="exact"), found, notes
 

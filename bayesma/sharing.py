@@ -248,7 +248,8 @@ def shared_covariance(
     links = links_between(joined(controls, animals).tolist(), animals, arms, rho)
     y, signs = frame["y"].to_numpy(dtype=float), signs_of(frame, measure)
     blocks = shared_blocks(measure.name, arms, y, v, signs, links)
-    notes = _notes_on_links(links, blocks, rho)
+    scopes = "study and " + within if within in frame else "study"
+    notes = _notes_on_links(links, blocks, rho, scopes)
     idle = _unusable(frame, (shared_control, same_animals), known)
     if idle:
         notes.append(f"rows without arms, whose shared animals are taken as their own: {idle}")
@@ -325,8 +326,10 @@ def _unusable(frame: pd.DataFrame, columns: Sequence[str | None], known: NDArray
     return int((labelled & ~known).sum())
 
 
-def _notes_on_links(links: Links, blocks: Blocks, rho: float) -> list[str]:
+def _notes_on_links(links: Links, blocks: Blocks, rho: float, scopes: str) -> list[str]:
     """Return what was found shared, with counts."""
+    if not len(links.first):
+        return [f"no two rows share animals: labels are read within their {scopes}"]
     rows = sum(len(index) for index, _ in blocks.blocks)
     repeated, other = links.treated > 0, (links.treated == 0) & (links.control < 1)
     notes = [
@@ -336,7 +339,9 @@ def _notes_on_links(links: Links, blocks: Blocks, rho: float) -> list[str]:
     if repeated.any():
         notes.append(f"pairs of the same animals, rho = {rho:g}: {int(repeated.sum())}")
     if other.any():
+        idle = "" if rho else "; taken as independent, which rho= changes"
         notes.append(
-            f"pairs of a shared control group with other numbers, rho = {rho:g}: {int(other.sum())}"
+            f"pairs of a shared control group with other numbers, rho = {rho:g}: "
+            f"{int(other.sum())}{idle}"
         )
     return notes

@@ -78,7 +78,8 @@ PRIOR_NAMES = (
 class ModelSpec:
     """A hierarchical decay model, frozen.
 
-    theta_i = peak_i share(t_i) + b_study + b_experiment;  y ~ N(theta, V).
+    theta_i = peak_i share(t_i) + b_study + b_experiment;  y ~ N(theta, V), or
+    of SMDs with their arms  d sqrt(q) ~ N(theta, 1/n_t + 1/n_c), nu q ~ chi2_nu  (`likelihood`).
 
     Parameters
     ----------

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from bayesma.noncentral.densities import log_noncentral_t
 from numpy.typing import NDArray
 from tables import section
 
 import bayesma as bm
 from bayesma.effects import Effects
 from bayesma.measures import Arms, arms_of, measure_of
+from bayesma.noncentral.densities import log_noncentral_t
 from bayesma.noncentral.rows import standardised
 from bayesma.simulation import Truth, layout, simulate_table
 

@@ -103,6 +103,7 @@ def test_data_of_another_rho_give_its_likelihood():
     [
         (again(), replace(NORMAL, priors={"rho": uniform(0, 1)}), (0.5,), "drop it, or fit once"),
         (again(), SPEC, (), "one value or more, each once"),
+        (again(), SPEC, 0.5, "rhos = 0.5: a sequence"),
         (again(), SPEC, (0.5, 0.5), "one value or more, each once"),
         (again(), SPEC, (0.5, 1.0), r"lies in \[0, 1\)"),
         (again(), None, (0.5,), r"sweep_rho\(\) needs a spec"),

@@ -420,6 +420,7 @@ def test_all_faults_of_a_truth_are_told_at_once():
         ({"effects": None}, r"needs effects: bm.calibrate\(spec, effects, seed=1\)"),
         ({"outcomes": "arm"}, "outcomes = 'arm'; did you mean 'arms'"),
         ({"replicates": 1}, "replicates = 1: at least 2"),
+        ({"n_jobs": 0}, "n_jobs = 0: 1 or more, or -1"),
         ({"draws": 0}, "draws = 0: at least 1"),
         ({"truth": {}}, "truth: no value for level"),
     ],

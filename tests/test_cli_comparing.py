@@ -94,7 +94,9 @@ def test_several_fits_are_compared(place, tmp_path):
         (["narrow", "--by", "lab"], "--by lab; known: study, row"),
         (["narrow", "narrow"], "given twice"),
         (["narrow", "pooled"], "these models cannot be compared:"),
-        (["narrow", "wide", "--weights", "equal"], "weights = 'equal'"),
+        (["narrow", "wide", "--weights", "equal"], "--weights equal; known: stacking"),
+        # Of one fit there are no weights, and a slip of the pen is one all the same.
+        (["narrow", "--weights", "stack"], "--weights stack; did you mean 'stacking'"),
         (["pooled"], "leave-one-out needs studies; these rows are pooled results"),
     ],
 )

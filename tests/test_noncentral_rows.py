@@ -373,7 +373,7 @@ def test_effects_without_an_exact_likelihood_say_why():
     assert "not those of the arms" in why_not(moved)
     V = Blocks(plain.v, ((np.array([0, 1]), np.diag(plain.v[:2])),))
     assert "the sampling covariance was given" in why_not(replace(plain, covariance=V))
-    with pytest.raises(SpecError, match="likelihood = 'exact': it is of SMDs, not of ROM"):
+    with pytest.raises(SpecError, match=r"exact': it is of SMDs, not of ROM; .*'auto'"):
         standardised(effect_sizes(arms(), "ROM"))
 
 

@@ -122,6 +122,7 @@ def test_the_caption_says_which_rows_have_no_place(tree):
     )
 
 
-def test_what_is_no_prior_prediction_is_refused():
+@pytest.mark.parametrize("what", [xr.DataTree(), bm.ModelSpec()])
+def test_what_is_no_prior_prediction_is_refused(what):
     with pytest.raises(QueryError, match=r"needs bm\.prior_predictive"):
-        bm.plot_prior_predictive(xr.DataTree())
+        bm.plot_prior_predictive(what)

@@ -125,6 +125,7 @@ def test_effects_that_do_not_fade_are_shown_by_level():
     ("ask", "error", "message"),
     [
         (lambda e: bm.prior_predictive(e, FADING, seed=1, draws=0), QueryError, "draws = 0"),
+        (lambda e: bm.prior_predictive(e, FADING, seed=1, draws=9.5), QueryError, "draws = 9.5"),
         (lambda e: bm.prior_predictive(e, seed=1), SpecError, "prior_predictive.. needs a spec"),
         (
             lambda e: bm.prior_predictive(pd.DataFrame(), FADING, seed=1),

@@ -196,7 +196,10 @@ def test_a_control_group_with_other_numbers_is_another_measurement():
     frame = table(2, control_group="a", mean_control=[3.0, 3.5])
     apart = effect_sizes(frame, "MD", shared_control="control_group")
     assert apart.V[0, 1] == 0
-    assert "pairs of a shared control group with other numbers, rho = 0: 1" in apart.notes
+    assert apart.notes[-1] == (
+        "pairs of a shared control group with other numbers, rho = 0: 1; taken as independent, "
+        "which rho= changes"
+    )
     found = effect_sizes(frame, "MD", shared_control="control_group", rho=0.4)
     assert found.V[0, 1] == pytest.approx(0.4 * 2.5**2 / 10, rel=1e-13)
     assert "pairs of a shared control group with other numbers, rho = 0.4: 1" in found.notes
@@ -275,3 +278,11 @@ def test_sharing_needs_arms():
     frame = pd.DataFrame({"study": ["a", "b"], "y": [1.0, 2.0], "v": [0.1, 0.1], "c": ["x", "x"]})
     with pytest.raises(SpecError, match="computed from arms, and this table has none"):
         effect_sizes(frame, shared_control="c")
+
+
+def test_labels_that_no_two_rows_share_within_their_experiment_are_told():
+    rows = arms(2, study="s", experiment=["1", "2"], group="x")
+    found = effect_sizes(rows, shared_control="group").notes
+    assert (
+        found[-1] == "no two rows share animals: labels are read within their study and experiment"
+    )

@@ -119,6 +119,8 @@ def _plans(effects: Effects, spec: ModelSpec, rhos: Sequence[float]) -> list[Des
     """Return a design for each rho; all are refused before any is fitted."""
     if "rho" in spec.priors:
         raise SpecError("sweep_rho: the spec has a prior of rho; drop it, or fit once with it")
+    if np.ndim(rhos) != 1:
+        raise SpecError(f"rhos = {rhos!r}: a sequence is needed, such as (0, 0.25, 0.5)")
     if len(rhos) < 1 or len(set(rhos)) < len(rhos):
         raise SpecError(f"rhos = {tuple(rhos)}: one value or more, each once")
     if effects.covariance.blocks and not (effects.sharing.rho or effects.sharing.labelled):

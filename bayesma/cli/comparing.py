@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["leave_out"]
 
 UNITS = ("study", "row")
+WEIGHTS = ("stacking", "bb-pseudo-bma", "pseudo-bma")
 # Units of a single fit that are shown: those predicted worst.
 WORST = 5
 
@@ -49,6 +50,8 @@ def leave_out(
 
     if by not in UNITS:
         raise QueryError(f"--by {by}; {did_you_mean(by, UNITS)}")
+    if weights not in WEIGHTS:
+        raise QueryError(f"--weights {weights}; {did_you_mean(weights, WEIGHTS)}")
     fits = {name: load_fit(path) for name, path in _names(folders).items()}
     progress = not (quiet or as_json)
     if len(fits) == 1:

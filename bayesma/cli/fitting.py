@@ -71,7 +71,7 @@ def fit_model(
             "seed": found.provenance["seed"],
             "converged": found.converged,
         }
-        print_json(table, (*found.notes, *found.problems))
+        print_json(table, tuple(dict.fromkeys((*found.notes, *found.problems))))
     else:
         print_fit(found, summary)
         OUT.print(f"written: {out / 'fit.nc'}, {out / 'summary.csv'}", soft_wrap=True)

@@ -226,7 +226,8 @@ def print_fit(fit: Fit, summary: pd.DataFrame) -> None:
     """Print the parameters and the half-lives, and first of all whether to believe them."""
     if not fit.converged:
         OUT.print("This fit has NOT converged: do not use its numbers.")
-    print_notes(fit.problems, OUT)
+    # The notes have been printed with the plan.
+    print_notes([problem for problem in fit.problems if problem not in fit.notes], OUT)
     effective = [name for name in summary if str(name).startswith("ess")]
     shown = summary.drop(columns=effective).assign(ess=summary[effective].min(axis=1))
     print_frame(shown.rename_axis("parameter").reset_index())

@@ -151,7 +151,9 @@ def standardised(effects: Effects) -> Standardised:
         If there is no exact likelihood for them, or their numerators have no covariance.
     """
     if reason := why_not(effects):
-        raise SpecError(f"likelihood = 'exact': {reason}")
+        # Of a split group the normal likelihood is no more right: that reason has its own remedy.
+        remedy = "" if SPLIT in reason else "; likelihood = 'auto' takes the normal one"
+        raise SpecError(f"likelihood = 'exact': {reason}{remedy}")
     frame, sharing = effects.frame, effects.sharing
     arms, cohorts = arms_in(frame), cohorts_of(frame, sharing)
     of, squares, df = _sets(arms, cohorts)

@@ -60,7 +60,8 @@ def plot_prior_predictive(expected: xr.DataTree, title: str | None = None) -> Fi
     QueryError
         If it is not from `prior_predictive`, or has more curves than can be told apart.
     """
-    if not {"curves", "prior_predictive", "observed_data"} <= set(expected.children):
+    groups = set(getattr(expected, "children", ()))
+    if not {"curves", "prior_predictive", "observed_data"} <= groups:
         raise QueryError("a prior picture needs bm.prior_predictive(effects, spec, seed=1)")
     effect = array_of(expected, "curves", "effect")
     with np.errstate(all="ignore"):  # draws may be infinite towards delay 0

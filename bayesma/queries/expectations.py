@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,10 @@ def prior_predictive(
     SpecError
         If there is no spec, or it does not fit the rows.
     QueryError
-        If `draws` is not a positive number.
+        If `draws` is not a positive whole number.
     """
-    if draws < 1:
-        raise QueryError(f"draws = {draws}: at least one is needed")
+    if not isinstance(draws, Integral) or draws < 1:
+        raise QueryError(f"draws = {draws}: at least 1, and whole")
     if isinstance(effects, str | Path):
         effects = load_analysis(effects)
     if isinstance(effects, Analysis):

@@ -189,6 +189,10 @@ def load_calibration(path: str | Path) -> Calibration:
     path : str or Path
         A file written by `Calibration.save`, or the folder that holds it as ``calibration.nc``.
 
+    Returns
+    -------
+    Calibration
+
     Raises
     ------
     BayesmaError

@@ -103,6 +103,8 @@ def calibrate(
         raise SpecError(f"outcomes = '{outcomes}'; {did_you_mean(outcomes, OUTCOMES)}")
     if replicates < 2:
         raise SpecError(f"replicates = {replicates}: at least 2")
+    if n_jobs == 0:
+        raise SpecError("n_jobs = 0: 1 or more, or -1 for as many as there are processors")
     accept = usual if target_accept is None else target_accept
     Settings(seed, draws, tune, chains, target_accept=accept)  # refuses what no sampler can do
     plan = design(spec, effects)
