@@ -327,7 +327,9 @@ def test_one_sd_that_holds_the_same_animals_twice_by_simulation():
     # Four standard errors of the simulation, and 0.02 of the points, as for two times.
     assert found == pytest.approx(np.log(p.mean()), abs=4 * error + 0.02)
     alone = np.exp(stats.norm.logpdf(half[:, 0] * 3.0, 2.0, np.sqrt(v + tau**2))) * half[:, 0]
-    assert found[0] - by_row[0] == pytest.approx(np.log(alone.mean()), abs=0.04)  # the points, twice
+    assert found[0] - by_row[0] == pytest.approx(
+        np.log(alone.mean()), abs=0.04
+    )  # the points, twice
 
 
 # -- draws -----------------------------------------------------------------------------------------
