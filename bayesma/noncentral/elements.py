@@ -2,7 +2,8 @@
 
 A cluster is what a set of rows is linked by: a common SD, covarying numerators, or a cohort of
 animals. With q integrated out, a cluster of one set is a multivariate noncentral t, and one of
-several sets, or of a set whose SD holds the same animals twice, a mean of them over `points`. A `Gram` holds the inner products of their columns.
+several sets, or of a set whose SD holds the same animals twice, a mean of them over `points`. A
+`Gram` holds the inner products of their columns.
 """
 
 from __future__ import annotations
