@@ -99,8 +99,8 @@ def test_the_frequentist_side_is_pooling(one_mean):
     assert tau["frequentist_se"] == pytest.approx(pooled.tau2_se / 2 / pooled.tau2**0.5, rel=1e-14)
 
 
-def test_the_twin_of_an_exact_likelihood_is_exact():
-    """Not REML on y and v, whose distance from it would be called a pull of the priors."""
+def exact_fit():
+    """Prior draws of one mean on the exact likelihood, near what twelve studies of arms say."""
     rng = np.random.default_rng(3)
     arms = pd.DataFrame(
         {
@@ -114,7 +114,12 @@ def test_the_twin_of_an_exact_likelihood_is_exact():
         }
     )
     wanted = {"peak": priors.normal(2.5, 0.4), "tau": priors.log_normal(-0.2, 0.3)}
-    fit = prior_fit(effect_sizes(arms), replace(ONE_MEAN, priors=wanted))
+    return prior_fit(effect_sizes(arms), replace(ONE_MEAN, priors=wanted))
+
+
+def test_the_twin_of_an_exact_likelihood_is_exact():
+    """Not REML on y and v, whose distance from it would be called a pull of the priors."""
+    fit = exact_fit()
     assert fit.design.exact is not None
     check, twin = bm.cross_check(fit), classical_fit(fit.design.effects, fit.spec)
     assert check.method == "ML, z and profile likelihood"
@@ -418,6 +423,18 @@ def test_a_published_mean_at_a_point_is_asked_for():
     row = row_of(check, "mean", "regimen = single, 3 d")
     assert row["published"] == 1.2
     assert np.isfinite(row["frequentist"])
+
+
+def test_a_normal_likelihood_is_named_where_it_gives_the_printed_number():
+    fit = exact_fit()
+    printed = bm.pool(fit.design.effects, ci="t").estimate
+    assert abs(printed - row_of(bm.cross_check(fit), "mean")["frequentist"]) > 0.05
+    check = bm.cross_check(fit, published=[bm.Published("mean", round(printed, 3))])
+    reason = row_of(check, "mean")["published_reason"]
+    assert reason == (
+        f"likelihood: normal, with v taken as known, the classical estimate is {printed:.4g}, "
+        "nearer to the printed one"
+    )
 
 
 def test_rho_is_named_where_leaving_it_out_gives_the_printed_number():
