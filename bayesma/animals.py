@@ -109,10 +109,12 @@ def new_outcomes(effects: Effects, theta: Floats, rng: np.random.Generator) -> E
     sign = signs_of(frame, measure)
     treated = _arm(cohorts.treated, own, frame["n_treated"], rho, rng)
     control = _arm(cohorts.control, cohorts.measurement, frame["n_control"], rho, rng)
+    # Without labels rho is that of the effects as they are turned, with them that of the animals.
+    turned = 1.0 if effects.sharing.labelled else sign
     new = {
-        "mean_treated": CONTROL_MEAN + ANIMAL_SD * (sign * theta + treated[0]),
+        "mean_treated": CONTROL_MEAN + ANIMAL_SD * (sign * theta + turned * treated[0]),
         "sd_treated": ANIMAL_SD * treated[1],
-        "mean_control": CONTROL_MEAN + ANIMAL_SD * control[0],
+        "mean_control": CONTROL_MEAN + ANIMAL_SD * turned * control[0],
         "sd_control": ANIMAL_SD * control[1],
     }
     corrected = correction_of(effects)

@@ -44,11 +44,14 @@ class Clusters:
         1 where a row shares its cluster, 0 where it stands alone.
     v : array, shape (rows,)
         Sampling variances.
+    include : array, shape (rows,), or float
+        0 for a row that is left out: what whitening gives of it is then 0, and it enters no sum.
     """
 
     groups: Groups
     together: Floats
     v: Any
+    include: Any = 1.0
 
     @property
     def loading(self) -> Any:
@@ -79,7 +82,8 @@ class Clusters:
         """
         own = self.v * (1 - rho * self.together)
         rows = np.arange(len(self.together))
-        return Whitening(rows, rows, own**-0.5, maths.log(own), len(rows), True)
+        values, log_det = self.include * own**-0.5, self.include * maths.log(own)
+        return Whitening(rows, rows, values, log_det, len(rows), True)
 
     def noise(self, rho: Floats, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
         """Return draws of the sampling errors, shape (..., rows)."""

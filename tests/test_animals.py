@@ -185,6 +185,23 @@ def test_what_is_not_an_outcome_stays():
     assert correction_of(new).tolist() == [1.0] * 4
 
 
+@pytest.mark.parametrize("how", [{}, {"same_animals": "experiment"}], ids=["within", "labels"])
+def test_effects_turned_apart_correlate_as_the_likelihood_has_them(how):
+    """Without labels rho is that of effects as turned; with them that of the animals."""
+    rows = arms(2, experiment="a", direction=[1, -1], n_treated=6, n_control=6).assign(
+        mean_control=[3.0, 3.5]
+    )
+    effects = many(rows, rho=0.6, **how)
+    N = standardised(effects).covariance.blocks[0][1]
+    assert np.sign(N[0, 1]) == (-1 if how else 1)
+    frame = fresh(effects, theta=np.zeros(2)).frame
+    difference = frame["mean_treated"] - frame["mean_control"]
+    numerators = by_study(frame["direction"] * difference / SIGMA)
+    # The error of a covariance of normal pairs, 4.5 times.
+    error = np.sqrt((N[0, 0] * N[1, 1] + N[0, 1] ** 2) / STUDIES)
+    assert abs(np.cov(numerators)[0, 1] - N[0, 1]) < 4.5 * error
+
+
 def test_animals_that_drop_out_are_those_seen_before():
     rows = arms(2, animals="a", n_treated=[8, 4], n_control=6, mean_control=[3.0, 3.5])
     new = fresh(many(rows, same_animals="animals", rho=0.9), theta=np.zeros(2))

@@ -406,6 +406,17 @@ def test_truths_that_cannot_be_are_refused(change, told):
         checked_truth(design(FACTORS, EFFECTS), TRUTH | change)
 
 
+def test_a_true_rho_is_a_correlation():
+    rows = pd.DataFrame(
+        {"study": list("AABB"), "experiment": "1", "y": [1.0, 2.0, 1.5, 0.5], "v": 0.2}
+    )
+    spec = bm.ModelSpec(peak="1", decay="none", priors={"rho": bm.priors.uniform(0, 1)})
+    plan = design(spec, bm.effect_sizes(rows))
+    assert checked_truth(plan, {"level": 1, "rho": 0.5}) == {"level": [1.0], "rho": 0.5}
+    with pytest.raises(SpecError, match=r"rho = 1.5: it is below 1"):
+        checked_truth(plan, {"level": 1, "rho": 1.5})
+
+
 def test_all_faults_of_a_truth_are_told_at_once():
     with pytest.raises(SpecError, match=r"no parameter 'mu'.*no value for level, log2_half_life"):
         checked_truth(design(FACTORS, EFFECTS), {"mu": 1, "tau": 1})

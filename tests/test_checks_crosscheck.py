@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -96,6 +97,49 @@ def test_the_frequentist_side_is_pooling(one_mean):
     # d tau = d tau2 / (2 tau); two roots' rounding.
     assert tau["frequentist"] == pytest.approx(pooled.tau2**0.5, rel=1e-14)
     assert tau["frequentist_se"] == pytest.approx(pooled.tau2_se / 2 / pooled.tau2**0.5, rel=1e-14)
+
+
+def exact_fit():
+    """Prior draws of one mean on the exact likelihood, near what twelve studies of arms say."""
+    rng = np.random.default_rng(3)
+    arms = pd.DataFrame(
+        {
+            "study": [f"S{i}" for i in range(12)],
+            "mean_treated": rng.normal(3, 1, 12),
+            "sd_treated": rng.uniform(0.8, 1.2, 12),
+            "n_treated": 6,
+            "mean_control": 0.0,
+            "sd_control": rng.uniform(0.8, 1.2, 12),
+            "n_control": 7,
+        }
+    )
+    wanted = {"peak": priors.normal(2.5, 0.4), "tau": priors.log_normal(-0.2, 0.3)}
+    return prior_fit(effect_sizes(arms), replace(ONE_MEAN, priors=wanted))
+
+
+def test_the_twin_of_an_exact_likelihood_is_exact():
+    """Not REML on y and v, whose distance from it would be called a pull of the priors."""
+    fit = exact_fit()
+    assert fit.design.exact is not None
+    check, twin = bm.cross_check(fit), classical_fit(fit.design.effects, fit.spec)
+    assert check.method == "ML, z and profile likelihood"
+    mean, tau = twin.estimates["level"][0], twin.tau["study"]
+    assert row_of(check, "mean")["frequentist"] == pytest.approx(mean, rel=1e-9)
+    assert row_of(check, "tau (study)")["frequentist"] == pytest.approx(tau, rel=1e-9)
+    # k - 1 over the trace of P with V diagonal (Higgins & Thompson 2002, eq. 9).
+    w = 1 / fit.design.effects.v
+    typical = 11 * w.sum() / (w.sum() ** 2 - (w**2).sum())
+    i2 = 100 * tau**2 / (tau**2 + typical)
+    assert row_of(check, "I2")["frequentist"] == pytest.approx(i2, rel=1e-9)
+    assert "REML" not in " ".join(check.table["reason"])
+
+
+def test_an_unknown_rho_has_no_twin():
+    rows = SIX.assign(experiment="1", study=list("AABBCC"))
+    spec = replace(ONE_MEAN, priors={"rho": priors.uniform(0, 1)})
+    check = bm.cross_check(prior_fit(effect_sizes(rows), spec))
+    assert row_of(check, "mean")["verdict"] == "no twin"
+    assert "takes a rho that is known" in row_of(check, "mean")["reason"]
 
 
 def test_the_bayesian_side_is_the_draws(one_mean):
@@ -254,7 +298,7 @@ def found(**values):
             {"difference": -0.5, "pull": 0.35, "averaging": 0.15},
             "differs",
             "prior pull: the priors move the Bayesian answer by +0.35 SD; small k (6 groups), "
-            "averaging over tau, not the one tau of REML, moves it by +0.15 SD",
+            "averaging over tau, not the one classical tau, moves it by +0.15 SD",
         ),
         # What points the other way, or is too small, explains nothing.
         (
@@ -379,6 +423,18 @@ def test_a_published_mean_at_a_point_is_asked_for():
     row = row_of(check, "mean", "regimen = single, 3 d")
     assert row["published"] == 1.2
     assert np.isfinite(row["frequentist"])
+
+
+def test_a_normal_likelihood_is_named_where_it_gives_the_printed_number():
+    fit = exact_fit()
+    printed = bm.pool(fit.design.effects, ci="t").estimate
+    assert abs(printed - row_of(bm.cross_check(fit), "mean")["frequentist"]) > 0.05
+    check = bm.cross_check(fit, published=[bm.Published("mean", round(printed, 3))])
+    reason = row_of(check, "mean")["published_reason"]
+    assert reason == (
+        f"likelihood: normal, with v taken as known, the classical estimate is {printed:.4g}, "
+        "nearer to the printed one"
+    )
 
 
 def test_rho_is_named_where_leaving_it_out_gives_the_printed_number():

@@ -10,6 +10,7 @@ from helpers import arms
 from scipy import stats
 
 from bayesma import priors
+from bayesma.bayes.masks import without_row
 from bayesma.bayes.model import build_design, data_of
 from bayesma.clusters import clusters_of
 from bayesma.design import design
@@ -126,6 +127,28 @@ def test_what_outcomes_decide_is_named():
     assert set(found) == {"y_observed", "sampling_v"}
     for name, values in found.items():
         np.testing.assert_array_equal(model[name].get_value(), values)
+
+
+def test_a_left_out_row_takes_its_conditional_density_with_it():
+    """log p(y) - log p(y without row i) = log p(y_i | the other rows of its study)."""
+    plan = plan_of("nested")
+    model = build_design(plan)
+    names = ["level", *plan.scalars]
+    nodes = model.replace_rvs_by_values([model[name] for name in names])
+    evaluate = model.compile_fn(
+        nodes, inputs=model.value_vars, mode=QUICK, on_unused_input="ignore"
+    )
+    likelihood = model.compile_logp(vars=[model["y"]], mode=QUICK)
+    rng = np.random.default_rng(8)
+    point = {k: rng.normal(size=np.shape(v)) for k, v in model.initial_point().items()}
+    by_row = log_likelihoods(plan, dict(zip(names, evaluate(point), strict=True)))[1]
+    every = float(likelihood(point))
+    for row in range(7):
+        for data, values in without_row(plan, row).items():
+            model.set_data(data, values)
+        # The constant of the row that is gone stays; roundings of sums.
+        gap = every - float(likelihood(point))
+        assert gap == pytest.approx(by_row[row] + np.log(2 * np.pi) / 2, abs=1e-10)
 
 
 def test_replicates_correlate_by_the_rho_of_their_draw():

@@ -309,6 +309,29 @@ def test_three_times_and_a_row_of_its_own_by_simulation():
     assert found == pytest.approx(np.log(p.mean()), abs=4 * error + 0.02)
 
 
+def test_one_sd_that_holds_the_same_animals_twice_by_simulation():
+    """Beside a control measured once, two visits of five animals: q is no chi2_nu / nu."""
+    v, rho = 1 / 5 + 1 / 6, 0.8
+    N = np.array([[v, rho / 5 + 1 / 6], [rho / 5 + 1 / 6, v]])
+    twice = Visits(np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.int64), np.array([4]))
+    exact = standardised(
+        [1.7, 3.0], [v, v], [13.0], of=[0, 0], blocks=[(np.arange(2), N)], own=[5.0], visits=twice,
+        rho=rho,
+    )  # fmt: skip
+    m, tau, rng = np.array([2.0, 2.0]), 0.5, np.random.default_rng(1)
+    half = np.sqrt(variance_ratios(draw_latents(exact, (200_000,), rng), exact, NumPyMaths()))
+    normal = stats.multivariate_normal(np.zeros(2), N + tau**2)
+    p = np.exp(normal.logpdf(half * exact.y - m)) * half[:, 0] ** 2
+    error = p.std() / np.sqrt(len(p)) / p.mean()
+    found, by_row = log_likelihoods(exact, m, [np.ones(2)], arrays([tau]), one_group(2))
+    # Four standard errors of the simulation, and 0.02 of the points, as for two times.
+    assert found == pytest.approx(np.log(p.mean()), abs=4 * error + 0.02)
+    alone = np.exp(stats.norm.logpdf(half[:, 0] * 3.0, 2.0, np.sqrt(v + tau**2))) * half[:, 0]
+    assert found[0] - by_row[0] == pytest.approx(
+        np.log(alone.mean()), abs=0.04
+    )  # the points, twice
+
+
 # -- draws -----------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from scipy import stats
 
 import bayesma as bm
 from bayesma.errors import QueryError, SpecError
+from bayesma.measures import hedges_correction
 
 ROWS = EIGHT_ROWS
 FADING = bm.ModelSpec(peak="regimen + (1 | study)", half_life="regimen", decay="exponential")
@@ -71,6 +72,28 @@ def test_rows_know_where_they_lie():
     np.testing.assert_array_equal(y.values, ROWS["y"])
     np.testing.assert_array_equal(y["delay"].values, ROWS["delay"])
     np.testing.assert_array_equal(y["regimen"].values, ROWS["regimen"])
+
+
+def test_rows_are_in_the_sds_of_their_replicates():
+    """Two rows beside one control: the exact likelihood, and so y_rep, has the SD of all arms."""
+    rows = pd.DataFrame(
+        {
+            "study": ["A", "A", "B"],
+            "control": ["c", "c", "d"],
+            "mean_treated": [3.0, 4.0, 2.0],
+            "sd_treated": [1.0, 2.0, 1.0],
+            "n_treated": 6,
+            "mean_control": [0.0, 0.0, 0.5],
+            "sd_control": 1.0,
+            "n_control": 6,
+        }
+    )
+    effects = bm.effect_sizes(rows, shared_control="control")
+    spec = bm.ModelSpec(peak="1 + (1 | study)", decay="none")
+    y = bm.prior_predictive(effects, spec, seed=1, draws=5)["observed_data"]["y"].values
+    # 15 degrees of freedom, variance (5 + 20 + 5) / 15; roundings.
+    own = hedges_correction(15) * np.array([3.0, 4.0]) / np.sqrt(2)
+    np.testing.assert_allclose(y[:2], own, rtol=1e-12)
 
 
 def test_delays_from_zero_are_even_up_to_the_first():

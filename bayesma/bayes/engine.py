@@ -105,7 +105,8 @@ def fit(
         progress=progress,
         **usual,
     )
-    plan, uneven = design(spec, effects), uneven_of(effects)
+    plan = design(spec, effects)
+    uneven = uneven_of(plan.effects)  # of the rows used, as `Fit.problems` has it
     if uneven is not None and uneven.matters:
         warnings.warn(uneven.sentence, SpreadWarning, stacklevel=2)
     return fit_design(plan, settings, published=published)

@@ -37,9 +37,10 @@ def without_row(plan: Design, row: int) -> Data:
     row : int
         Position of the row.
     """
+    include = np.ones(len(plan.effects))
+    include[row] = 0
+    if plan.clusters is not None:  # whose whitening is made of the drawn rho
+        return {"include_row": include}
     found = plan.covariance.without([row])
     data: Data = {"whitening_value": found.values, "log_det_v": found.log_det}
-    if plan.exact is not None:
-        data["include_row"] = np.ones(len(plan.effects))
-        data["include_row"][row] = 0
-    return data
+    return data | ({} if plan.exact is None else {"include_row": include})

@@ -207,7 +207,8 @@ def _likelihood(
     """Add the marginal likelihood as one multivariate observation.
 
     `include` weighs the outermost groups: a group at 0 is left out, without a new compile. So is
-    a row, by `masks.without_row`, which needs `include_row` for what q says of its scale.
+    a row, by `masks.without_row`, which needs `include_row` for what q says of its scale, and
+    where rho has a prior.
     """
     clusters = _clusters(plan)
     fixed = _whitening(plan) if clusters is None else None
@@ -320,4 +321,5 @@ def _clusters(plan: Design) -> Clusters | None:
     if plan.clusters is None:
         return None
     v = pm.Data("sampling_v", plan.clusters.v, dims="row")
-    return Clusters(_shared_groups(plan.clusters.groups), plan.clusters.together, v)
+    include = pm.Data("include_row", np.ones(len(plan.effects)), dims="row")
+    return Clusters(_shared_groups(plan.clusters.groups), plan.clusters.together, v, include)

@@ -2,7 +2,8 @@
 
 A cluster is what a set of rows is linked by: a common SD, covarying numerators, or a cohort of
 animals. With q integrated out, a cluster of one set is a multivariate noncentral t, and one of
-several sets a mean of them over `points`. A `Gram` holds the inner products of their columns.
+several sets, or of a set whose SD holds the same animals twice, a mean of them over `points`. A
+`Gram` holds the inner products of their columns.
 """
 
 from __future__ import annotations
@@ -138,10 +139,12 @@ class _Columns:
         """Return the shares of the rows' q in a common one by point, log weights, and its df."""
         exact = self.exact
         sets, place = np.unique(exact.of[index], return_inverse=True)
-        if len(sets) == 1:
-            return np.ones((1, len(index))), np.zeros(1), float(exact.df[sets[0]])
         visits, cohorts = exact.visits, []
-        for cohort in np.unique(visits.cohort[np.isin(visits.set, sets)]):
+        seen_here = visits.cohort[np.isin(visits.set, sets)]
+        # Animals that an SD holds twice, as beside a control measured once, spread its q wider.
+        if len(sets) == 1 and len(np.unique(seen_here)) == len(seen_here):
+            return np.ones((1, len(index))), np.zeros(1), float(exact.df[sets[0]])
+        for cohort in np.unique(seen_here):
             seen = np.searchsorted(sets, visits.set[visits.cohort == cohort])
             among = np.isin(visits.set[visits.cohort == cohort], sets)
             cohorts.append((float(visits.df[cohort]), tuple(int(s) for s in seen[among])))

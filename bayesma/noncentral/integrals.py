@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,17 +138,20 @@ class _Plan:
         return out
 
 
+_LOCK = threading.Lock()
 _PLANS: dict[tuple[int, int, bool, bool, bool], tuple[Standardised, Groups, _Plan]] = {}
 
 
 def _plan_of(exact: Standardised, groups: Groups, merged: bool, kept: bool, rows: bool) -> _Plan:
     key = (id(exact), id(groups), merged, kept, rows)
-    if key not in _PLANS:
-        if len(_PLANS) >= KEPT:
-            _PLANS.pop(next(iter(_PLANS)))
-        # The nouns are kept beside, so that their ids stay their own.
-        _PLANS[key] = (exact, groups, _planned(exact, groups, merged, kept, rows))
-    return _PLANS[key][2]
+    # Replicates of a calibration come here in threads, each with a design of its own.
+    with _LOCK:
+        if key not in _PLANS:
+            if len(_PLANS) >= KEPT:
+                _PLANS.pop(next(iter(_PLANS)))
+            # The nouns are kept beside, so that their ids stay their own.
+            _PLANS[key] = (exact, groups, _planned(exact, groups, merged, kept, rows))
+        return _PLANS[key][2]
 
 
 def _planned(exact: Standardised, groups: Groups, merged: bool, kept: bool, rows: bool) -> _Plan:

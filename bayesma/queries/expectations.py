@@ -108,7 +108,7 @@ def _tree(plan: Design, prior: dict[str, Floats], y: Floats, seeds: dict[str, in
             ),
             "curves": curves,
             "observed_data": xr.Dataset(
-                {"y": ("row", plan.effects.y)}, {"row": rows, **_places(before, curves, rows)}
+                {"y": ("row", plan.y)}, {"row": rows, **_places(before, curves, rows)}
             ),
         }
     )

@@ -168,6 +168,8 @@ def _outside_the_model(plan: Design, found: Mapping[str, Any]) -> list[str]:
         for name in plan.scalars
         if name != "small_study" and not found[name] >= 0
     ]
+    if found.get("rho", 0) >= 1:
+        faults.append(f"rho = {found['rho']:g}: it is below 1")
     for parameter, predictor in plan.predictors.items():
         name = VARIABLES[parameter]
         if name not in found:

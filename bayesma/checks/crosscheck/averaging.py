@@ -60,8 +60,9 @@ def can_average(plan: Design) -> bool:
     """Return whether the mean is linear in the level at given variances, and these free of it."""
     spec = plan.spec
     linear = not spec.family.parameters and plan.pooling is None and plan.small_study is None
+    known = plan.exact is None and plan.clusters is None
     normal = spec.population == "normal" and not plan.kappa_names and not plan.varying_tau
-    return linear and normal and bool(plan.groups.names)
+    return linear and known and normal and bool(plan.groups.names)
 
 
 def averaged_over_tau(plan: Design, draws: Draws, variances: Floats) -> Averaged:

@@ -47,6 +47,9 @@ def _answer(
     """Return the classical answer to a quantity; None where there is none."""
     if quantity.kind == "mean" and quantity.points is not None:
         return _wald(found, quantity.points, quantity.weights)
+    if quantity.name == "I2":  # a share of the taus, and no row of its own
+        names = zip(found.design.tau_names, found.design.groups.names, strict=True)
+        return Answer(float(quantity.of({tau: np.array(found.tau[name]) for tau, name in names})))
     if quantity.kind == "row":
         return _row(found, int(quantity.parameter))
     for row in rows:

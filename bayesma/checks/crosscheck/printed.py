@@ -19,6 +19,7 @@ from bayesma.design import Design
 from bayesma.errors import SpecError
 from bayesma.posterior import Fit
 from bayesma.queries.grids import grid, points_of
+from bayesma.sharing import Sharing
 
 __all__ = ["Printed", "printed_values", "printed_verdict"]
 
@@ -173,8 +174,11 @@ def _other_models(plan: Design) -> dict[str, Design]:
     """Return the same fit's rows under what a paper may have assumed instead, in words."""
     found: dict[str, Design] = {}
     if plan.effects.covariance.blocks:
-        apart = replace(plan.effects, covariance=Blocks(plan.effects.v, ()))
+        apart = replace(plan.effects, covariance=Blocks(plan.effects.v, ()), sharing=Sharing())
         found["rho: without the sampling correlation"] = replace(plan, effects=apart)
+    if plan.exact is not None:
+        known = replace(plan.spec, likelihood="normal")
+        found["likelihood: normal, with v taken as known,"] = replace(plan, spec=known, exact=None)
     if plan.spec.population != "normal" or plan.kappa_names:
         plain = replace(plan.spec, population="normal", heterogeneity="constant")
         found["likelihood: with normal study effects of one tau"] = replace(plan, spec=plain)

@@ -25,6 +25,7 @@ def twin_of(plan: Design, asked: Sequence[Quantity], ci_prob: float) -> Twin:
 
 
 def _plain(plan: Design) -> bool:
-    """Return whether group effects are normal, alike in all rows, and all there is."""
+    """Return whether y and group effects are normal, V known, tau one, and that all there is."""
+    known = plan.exact is None and plan.clusters is None
     normal = plan.spec.population == "normal" and not plan.kappa_names
-    return normal and not plan.varying_tau and plan.small_study is None
+    return known and normal and not plan.varying_tau and plan.small_study is None

@@ -126,7 +126,7 @@ def _averaging(found: Findings) -> str:
         return f"{few}skew: the mean of a skewed density is {size} from its highest point"
     if found.fades:
         return f"{few}averaging over curves, not the one best curve, moves it by {size}"
-    return f"{few}averaging over tau, not the one tau of REML, moves it by {size}"
+    return f"{few}averaging over tau, not the one classical tau, moves it by {size}"
 
 
 def _widths(found: Findings) -> list[str]:
