@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from plugin import plugin
 from scipy import optimize, stats
 from tables import section
 
@@ -125,7 +126,7 @@ def subset_of(effects: Effects, rows: Floats, table: str, name: str, inner: str)
 
 def by_level(model: str, table: str, column: str, inner: str) -> list[Subset]:
     """Return a subset for each level of a column with enough studies."""
-    effects = bm.load_analysis(model).effects()
+    effects = plugin(bm.load_analysis(model)).effects()
     # As prepared: a model file may join rare levels.
     levels = effects.frame[column]
     studies = effects.frame.groupby(levels)["study"].nunique()
@@ -137,7 +138,7 @@ def by_level(model: str, table: str, column: str, inner: str) -> list[Subset]:
 
 def whole(model: str, table: str, inner: str) -> Subset:
     """Return a whole table as one subset."""
-    effects = bm.load_analysis(model).effects()
+    effects = plugin(bm.load_analysis(model)).effects()
     return subset_of(effects, np.ones(len(effects)), table, "all", inner)
 
 

@@ -172,5 +172,6 @@ def test_sampling_without_a_unit_is_what_importance_weights_say_where_they_can_b
     for unit in (0, worst):
         assert float(plain.pareto_k[unit]) < 0.5
         found = loo._without(fit, by, unit, code, False)
-        # Both are means of 4,000 draws of a density that spreads by less than its own size.
-        assert found == pytest.approx(float(plain.elpd_i[unit]), abs=0.05)
+        # Both are logs of means of 1,000 draws of a density that spreads by less than its own size:
+        # an error of .03 each, and 2.7 times that of the difference.
+        assert found == pytest.approx(float(plain.elpd_i[unit]), abs=0.12)

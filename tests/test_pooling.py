@@ -63,7 +63,7 @@ def test_weights_are_equal_where_sizes_or_i2_are_unknown_and_it_is_said(more, fe
     plan = design(POOLED, effect_sizes(pooled_rows(**more), members=members(**fewer)))
     assert plan.pooling.floor.tolist() == [1, 1, 1]
     assert plan.pooling.slope.tolist() == [0, 0, 0]
-    assert plan.notes[-1].startswith("members of pooled rows are weighted equally")
+    assert plan.notes[-2].startswith("members of pooled rows are weighted equally")
 
 
 def test_other_measures_than_smd_weigh_their_members_equally_and_it_is_said():
@@ -72,7 +72,7 @@ def test_other_measures_than_smd_weigh_their_members_equally_and_it_is_said():
     plan = design(replace(POOLED, priors=priors), effects)
     assert plan.pooling.floor.tolist() == [1, 1, 1]
     assert plan.pooling.slope.tolist() == [0, 0, 0]
-    assert plan.notes[-1] == (
+    assert plan.notes[-2] == (
         "members of pooled rows are weighted equally: precision weights are those of SMD, not of MD"
     )
 
