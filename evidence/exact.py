@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from tables import section
 
@@ -164,7 +163,8 @@ def picture(means: pd.DataFrame, found: dict[str, bm.Fit]) -> None:
     left.set_yticks(range(len(means)), means["table"] + "\n" + means["likelihood"], fontsize=7)
     left.axvline(0, color="black", lw=0.6)
     left.set(xlabel="Hedges g, posterior mean and 95% interval", title="One mean")
-    table = curves(found, np.geomspace(0.02, 28, 80).tolist())
+    delays = bm.days(0.02, 28, step=0.2)
+    table = curves(found, delays)
     for axis, regimen in zip(right, ("single", "repeated"), strict=True):
         for name, own in table[table["regimen"] == regimen].groupby("likelihood", sort=False):
             axis.plot(own["delay"], own["mean"], color=COLOURS[name], label=name)

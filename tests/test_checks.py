@@ -11,8 +11,11 @@ from bayesma.bayes import engine
 from bayesma.bayes.sampler import compiled
 from bayesma.catalogue import load_dataset
 from bayesma.checks import leave_one_row_out, leave_one_study_out, loo
+from bayesma.design import design
 from bayesma.effects import effect_sizes
 from bayesma.errors import QueryError
+from bayesma.posterior import where_likelihood_is_kept
+from bayesma.predictive import group_log_likelihoods
 from bayesma.spec import ModelSpec
 
 # Priors as narrow as a posterior, so that their draws can stand for one: that of the likelihood
@@ -175,3 +178,25 @@ def test_sampling_without_a_unit_is_what_importance_weights_say_where_they_can_b
         # Both are logs of means of 1,000 draws of a density that spreads by less than its own size:
         # an error of .03 each, and 2.7 times that of the difference.
         assert found == pytest.approx(float(plain.elpd_i[unit]), abs=0.12)
+
+
+def test_rows_of_animals_measured_again_are_left_out_by_what_is_computed_then():
+    """Such a fit keeps no likelihood by row: it costs ten times that by study."""
+    frame = load_dataset("simulated_decay").frame
+    frame = frame[frame["study"].isin(sorted(set(frame["study"]))[:10])].drop(columns="experiment")
+    again = frame.groupby("study").cumcount() < 2
+    rows = frame.assign(animals=frame["study"].where(again)).reset_index(drop=True)
+    effects = effect_sizes(rows, same_animals="animals", rho=0.5)
+    narrow = {"peak": priors.normal(1.3, 0.1), "tau": priors.log_normal(-0.5, 0.2)}
+    fit = prior_fit(effects, ModelSpec(decay="none", priors=narrow))
+    assert fit.spec.likelihood == "exact"
+    assert "by_row" not in fit.tree["log_likelihood"].dataset
+    assert leave_one_row_out(fit, refit=False).n_data_points == len(effects)
+    # The other way there: the study with its row, less the study without it.
+    kept = where_likelihood_is_kept(fit)
+    draws = {str(n): a.values for n, a in kept.posterior.data_vars.items()}
+    rest = design(fit.spec, effect_sizes(rows.iloc[1:], same_animals="animals", rho=0.5))
+    gap = group_log_likelihoods(fit.design, draws) - group_log_likelihoods(rest, draws)
+    found = loo._with_rows(kept)["log_likelihood"].dataset["by_row"].values[..., 0]
+    # Both are means over the same points of linked sets: their error is .02 as a rule.
+    assert np.abs(found - gap[..., 0]).max() < 0.1

@@ -22,7 +22,7 @@ from bayesma.effects import Effects
 from bayesma.errors import ConvergenceWarning, SpecError, SpreadWarning
 from bayesma.mean import VARIABLES
 from bayesma.posterior import Fit, table_data
-from bayesma.predictive import log_likelihoods, prior_draws, replicates
+from bayesma.predictive import group_log_likelihoods, log_likelihoods, prior_draws, replicates
 from bayesma.spec import ModelSpec
 
 __all__ = ["fit", "fit_design"]
@@ -136,17 +136,12 @@ def _tree(
     rng = np.random.default_rng(settings.seed)
     posterior = draws["posterior"].dataset
     values = {str(name): array.values for name, array in posterior.data_vars.items()}
-    step = _step(plan, posterior)
-    few = {name: array[:, ::step] for name, array in values.items()}
-    by_group, by_row = log_likelihoods(plan, few)
     prior = prior_draws(plan, PRIOR_DRAWS, rng)
     constant, record = table_data(plan)
     groups = {
         "posterior": _labelled(posterior, plan),
         "sample_stats": draws["sample_stats"].dataset,
-        "log_likelihood": _dataset(
-            plan, {f"by_{plan.unit}": (by_group, plan.unit), "by_row": (by_row, "row")}, step
-        ),
+        "log_likelihood": _log_likelihood(plan, values, _step(plan, posterior)),
         "posterior_predictive": _dataset(plan, {"y": (replicates(plan, values, rng), "row")}),
         "prior": _prior(plan, prior),
         "prior_predictive": _dataset(plan, {"y": (replicates(plan, prior, rng)[None], "row")}),
@@ -163,6 +158,19 @@ def _tree(
         "published": json.dumps([result.to_dict() for result in published]),
     }
     return tree
+
+
+def _log_likelihood(plan: Design, values: Mapping[str, Floats], step: int) -> xr.Dataset:
+    """Return the marginal log likelihood of one draw in `step`, by outermost group and by row.
+
+    Where animals are measured again a row costs ten times what a group does: `leave_one_row_out`
+    computes it when it is asked for.
+    """
+    few, unit = {name: array[:, ::step] for name, array in values.items()}, plan.unit
+    if plan.exact is not None and len(plan.exact.visits.df):
+        return _dataset(plan, {f"by_{unit}": (group_log_likelihoods(plan, few), unit)}, step)
+    by_group, by_row = log_likelihoods(plan, few)
+    return _dataset(plan, {f"by_{unit}": (by_group, unit), "by_row": (by_row, "row")}, step)
 
 
 def _step(plan: Design, posterior: xr.Dataset) -> int:

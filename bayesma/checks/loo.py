@@ -98,7 +98,8 @@ def left_out(fit: Fit, by: str, refit: bool, progress: bool) -> tuple[Any, NDArr
     with warnings.catch_warnings():
         # ArviZ warns of the very units that are refitted below; `warning` stays in the result.
         warnings.filterwarnings("ignore", message="Estimated shape parameter of Pareto")
-        tree = where_likelihood_is_kept(fit).tree
+        kept = where_likelihood_is_kept(fit)
+        tree = _with_rows(kept) if by == "row" else kept.tree
         found = arviz_stats.loo(tree, var_name=f"by_{unit}", pointwise=True)
     bad = np.flatnonzero(unreliable(found))
     if not refit or not len(bad):
@@ -108,6 +109,19 @@ def left_out(fit: Fit, by: str, refit: bool, progress: bool) -> tuple[Any, NDArr
     # A refit that did not converge leaves the estimate and its k.
     known = np.isfinite(exact)
     return _replaced(found, bad[known], exact[known]), bad[known]
+
+
+def _with_rows(fit: Fit) -> xr.DataTree:
+    """Return a fit's tree with the log likelihood by row, which some fits do not keep."""
+    held = fit.tree["log_likelihood"].dataset
+    if "by_row" in held:
+        return fit.tree
+    draws = {str(n): a.values for n, a in fit.posterior.data_vars.items()}
+    labels = fit.design.effects.frame["row_id"].to_numpy(dtype=str)
+    by_row = (("chain", "draw", "row"), log_likelihoods(fit.design, draws)[1])
+    groups = {name: node.dataset for name, node in fit.tree.children.items()}
+    groups["log_likelihood"] = held.assign(by_row=by_row).assign_coords(row=labels)
+    return xr.DataTree.from_dict(groups)
 
 
 def unreliable(found: Any) -> NDArray[np.bool_]:
