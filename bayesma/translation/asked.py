@@ -1,0 +1,164 @@
+"""Question: which fits are asked, of which target, under which assumptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesma.errors import QueryError, did_you_mean
+from bayesma.posterior import Fit
+from bayesma.spec import ModelSpec
+from bayesma.translation.assumptions import Assumptions
+from bayesma.translation.doses import dose_of
+from bayesma.translation.forms import form_of
+from bayesma.translation.origins import Origin
+from bayesma.translation.prediction import Prediction
+from bayesma.translation.species import Species, species_of
+
+__all__ = ["PEOPLE", "Fits", "Question", "fits_of", "prediction_at", "question"]
+
+PEOPLE = "human"
+Fits = Fit | Sequence[Fit] | Mapping[str, Fit]
+# Measures on which the default size of delta means something.
+STANDARDISED = ("SMD", "SMDH")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, apart from the points.
+
+    Attributes
+    ----------
+    fits : mapping of str to Fit
+        By decay form.
+    weights : ndarray, shape (fits,)
+        They add to 1.
+    to : str
+        Target species, as asked for.
+    target : Species
+    named : str or None
+        The one species to start from.
+    dose : float or None
+        mg/kg in the target.
+    given : Assumptions
+    """
+
+    fits: Mapping[str, Fit]
+    weights: NDArray[np.float64]
+    to: str
+    target: Species
+    named: str | None
+    dose: float | None
+    given: Assumptions
+
+    @property
+    def first(self) -> Fit:
+        """The fit whose covariates label the points."""
+        return next(iter(self.fits.values()))
+
+
+def question(
+    fit: Fits,
+    to: str,
+    dose: Any,
+    named: str | None,
+    assumptions: Assumptions | None,
+    weights: Mapping[str, float] | Sequence[float] | None,
+) -> Question:
+    """Return a checked question.
+
+    Raises
+    ------
+    QueryError
+        If fits, weights, species, dose or assumptions do not go together.
+    """
+    fits = fits_of(fit)
+    if assumptions is not None and not isinstance(assumptions, Assumptions):
+        raise QueryError(f"assumptions = {assumptions!r}: use bm.Assumptions(...)")
+    given = assumptions or Assumptions()
+    measures = {one.design.effects.measure for one in fits.values()}
+    if len(measures) > 1:
+        raise QueryError(f"the fits are of different measures: {', '.join(sorted(measures))}")
+    (measure,) = measures
+    if measure not in STANDARDISED and assumptions is None:
+        raise QueryError(
+            f"measure {measure}: how far people may lie from animals has a default for SMD only; "
+            "state it, assumptions=bm.Assumptions(discrepancy=..., between_species=...)"
+        )
+    amounts = [dose_of(one, dose) for one in fits.values()]
+    target = species_of(to, given.species)
+    people = species_of(PEOPLE, given.species)
+    name = PEOPLE if target is people else to
+    return Question(fits, _weights(fits, weights), name, target, named, amounts[0], given)
+
+
+def fits_of(fit: Fits) -> dict[str, Fit]:
+    """Return the fits by the name of their decay form.
+
+    Raises
+    ------
+    QueryError
+        If there is none, or something is no fit.
+    """
+    if isinstance(fit, Fit):
+        return {fit.spec.decay: fit}
+    if isinstance(fit, Mapping):
+        found = dict(fit)
+    elif isinstance(fit, Sequence):
+        names = [getattr(one, "spec", ModelSpec()).decay for one in fit]
+        unique = len(set(names)) == len(names)
+        found = {
+            name if unique else f"{name} {number}": one
+            for number, (name, one) in enumerate(zip(names, fit, strict=True))
+        }
+    else:
+        kind = type(fit).__name__
+        raise QueryError(f"a fit is needed, or several, not a {kind}: bm.load_fit(path)")
+    if not found or not all(isinstance(one, Fit) for one in found.values()):
+        raise QueryError("a fit is needed, or several: bm.load_fit(path)")
+    return found
+
+
+def _weights(
+    fits: Mapping[str, Fit], weights: Mapping[str, float] | Sequence[float] | None
+) -> NDArray[np.float64]:
+    if weights is None:
+        return np.full(len(fits), 1 / len(fits))
+    if isinstance(weights, Mapping):
+        for name in weights:
+            if name not in fits:
+                raise QueryError(f"weights: no fit '{name}'; {did_you_mean(str(name), list(fits))}")
+        values = [weights.get(name, 0.0) for name in fits]
+    else:
+        values = list(weights)
+    found = np.array(values, dtype=float)
+    if len(found) != len(fits) or not (np.isfinite(found).all() and (found >= 0).all()):
+        names = ", ".join(fits)
+        raise QueryError(f"weights = {weights}: one number for each of {names}, 0 or more")
+    if found.sum() == 0:
+        raise QueryError(f"weights = {weights}: they are all 0")
+    return np.asarray(found / found.sum())
+
+
+def prediction_at(
+    asked: Question, frames: Sequence[pd.DataFrame]
+) -> tuple[Prediction, list[Origin]]:
+    """Return the prediction at points, and the animals behind them by fit.
+
+    Parameters
+    ----------
+    asked : Question
+    frames : sequence of pandas.DataFrame, shape (points, columns)
+        The same points as each fit knows them: covariates, `delay` in days, and perhaps `start`.
+    """
+    pairs = [
+        form_of(fit, frame, asked.target, asked.given, asked.named, asked.dose)
+        for fit, frame in zip(asked.fits.values(), frames, strict=True)
+    ]
+    forms, origins = zip(*pairs, strict=True)
+    return Prediction(forms, asked.weights, asked.given, asked.to == PEOPLE), list(origins)

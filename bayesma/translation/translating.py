@@ -1,0 +1,236 @@
+"""translate(): a fit of animals to a prediction for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesma.errors import QueryError
+from bayesma.posterior import Fit
+from bayesma.queries.grids import grid, points_of, warn_outside
+from bayesma.translation.asked import PEOPLE, Fits, Question, prediction_at, question
+from bayesma.translation.assumptions import FALLBACK_TRIALS, Assumptions
+from bayesma.translation.doses import dose_notes
+from bayesma.translation.innovations import Innovations, innovations
+from bayesma.translation.noun import Translation
+from bayesma.translation.origins import COLUMN, Origin
+from bayesma.translation.prediction import Predicted, Prediction
+
+__all__ = ["grids_of", "translate"]
+
+# Of the prior variance of sigma: where the data took away less, its spread is mostly assumed.
+MOSTLY = 0.5
+
+
+def translate(
+    fit: Fits,
+    to: str = PEOPLE,
+    *,
+    delay: Any = None,
+    dose: Any = None,
+    species: str | None = None,
+    human: Any = None,
+    update: bool = True,
+    assumptions: Assumptions | None = None,
+    weights: Mapping[str, float] | Sequence[float] | None = None,
+    draws: int = 10_000,
+    seed: int = 0,
+    **covariates: Any,
+) -> Translation:
+    """Predict the effect in people, at delays after a regimen, from a fit of animals.
+
+    theta = T m_h(t) + delta (`Assumptions`); m_h(t) = level share(t / k) / share(t_ref / k) is the
+    fit's own mean, with its time stretched by k = (W_human / W_animal)^b and its level, at the
+    delay t_ref where the data are, kept.
+
+    Parameters
+    ----------
+    fit : Fit, or sequence or mapping of Fit
+        Several fits of the same data by other decay forms are averaged.
+    to : str
+        The target: "human", or another species of the table, which delta and a failure to
+        translate do not concern.
+    delay : float, str or sequence
+        In the target, days or texts, as `grid` takes them.
+    dose : float or str, optional
+        In the target, "0.5 mg/kg" or a number of mg/kg. Needed where the model has a dose.
+    species : str, optional
+        The one species of the data to start from. Where absent: all that the model tells apart,
+        alike; or, where it tells none, those of the rows in their shares.
+    human : pandas.DataFrame or StudyTable, optional
+        Human evidence (`human_evidence`): each number's position in what is predicted for it,
+        and an update of delta, b and everything else.
+    update : bool
+        False holds the evidence out: positions only.
+    assumptions : Assumptions, optional
+    weights : mapping of str to float, or sequence of float, optional
+        Of the decay forms; alike where absent.
+    draws : int
+        Number of draws.
+    seed : int
+        The same seed gives the same draws.
+    **covariates
+        Levels or numbers of the model's covariates, as `grid` takes them: regimen="repeated".
+
+    Returns
+    -------
+    Translation
+
+    Raises
+    ------
+    QueryError
+        If a species, a dose or a covariate is missing or unknown, or weights do not fit.
+    TableError
+        If human evidence has faults.
+    UnseenLevelError
+        If a level is not in the data.
+
+    Warns
+    -----
+    ExtrapolationWarning
+        Where a delay lies outside those of the animals.
+
+    References
+    ----------
+    The scaling of time: Hu & Hayton 2001, AAPS PharmSci 3:E29. Of doses: FDA 2005, Guidance for
+    Industry: estimating the maximum safe starting dose, table 1.
+    """
+    asked = question(fit, to, dose, species, assumptions, weights)
+    if draws < 2:
+        raise QueryError(f"draws = {draws}: at least 2")
+    at = grids_of(asked, delay, covariates)
+    frame = at[0].drop_vars(COLUMN, errors="ignore")
+    prediction, origins = prediction_at(asked, [points_of(one) for one in at])
+    notes = _notes(asked, origins)
+    drawn = innovations(draws, np.random.default_rng(seed))
+    positions, updated = None, False
+    if human is not None:
+        from bayesma.translation.updating import confronted
+
+        drawn, found = confronted(asked, human, drawn, update, seed)
+        positions, updated = found.positions, update
+        notes += list(found.notes)
+    return _labelled(asked, frame, prediction, drawn, notes, positions, updated, seed)
+
+
+def grids_of(asked: Question, delay: Any, covariates: Mapping[str, Any]) -> list[xr.Dataset]:
+    """Return the points as each fit knows them; warn once where they leave the data."""
+    if COLUMN in covariates:
+        raise QueryError(f"{COLUMN}= names the one species to start from, as a text")
+    found = [_grid(fit, asked, delay, covariates) for fit in asked.fits.values()]
+    for fit, at in zip(asked.fits.values(), found, strict=True):
+        if fit.spec.family.parameters:
+            warn_outside(fit.design, at)
+            break
+    return found
+
+
+def _grid(fit: Fit, asked: Question, delay: Any, covariates: Mapping[str, Any]) -> xr.Dataset:
+    plan = fit.design
+    if delay is None and plan.spec.family.parameters:
+        raise QueryError("the effect depends on the delay: name it, delay=[1, 7, 28] (days)")
+    more: dict[str, Any] = {}
+    if COLUMN in plan.cells:
+        if asked.named is None:
+            raise QueryError(
+                f"the effect fades differently by {COLUMN}: name the one to start from, "
+                f"{COLUMN}='rat'"
+            )
+        more[COLUMN] = asked.named
+    if asked.dose is not None and "dose" in plan.covariates:
+        more["dose"] = asked.dose
+    return grid(fit, delay=delay, **{**covariates, **more})
+
+
+def _notes(asked: Question, origins: Sequence[Origin]) -> list[str]:
+    notes = [origins[0].words[0].upper() + origins[0].words[1:]]
+    notes += [
+        f"decay form {name}: {text}"
+        for name, fit in asked.fits.items()
+        for text in fit.problems
+        if not fit.converged
+    ]
+    identified = all(one.design.tau_names for one in asked.fits.values())
+    if asked.given.between_trials is None and not identified:
+        notes.append(
+            "heterogeneity between trials is not identified by these animals: "
+            f"tau ~ {FALLBACK_TRIALS}, of human trials"
+        )
+    notes += _population_notes(asked, origins[0])
+    return notes + dose_notes(asked.first, asked.dose, asked.target, asked.given.species)
+
+
+def _population_notes(asked: Question, origin: Origin) -> list[str]:
+    """Return how much of the spread of species is its prior."""
+    told, prior = origin.population, asked.given.between_species
+    if prior is None:
+        return ["species are taken as alike: nothing is added for a new one"]
+    if told.levels == 1:
+        return [
+            f"the spread of species is its prior, {prior}: the model does not tell species apart, "
+            "so these data say nothing of it"
+        ]
+    mean = float(np.mean(told.sigma))
+    said = (
+        f"the spread of species rests on {told.levels} species: SD {mean:.2g}, "
+        f"of whose prior variance ({prior}) the data took away {max(told.learnt, 0):.0%}"
+    )
+    return [said + (": mostly assumed" if told.learnt < MOSTLY else "")]
+
+
+def _labelled(
+    asked: Question,
+    at: xr.Dataset,
+    prediction: Prediction,
+    drawn: Innovations,
+    notes: list[str],
+    positions: pd.DataFrame | None,
+    updated: bool,
+    seed: int,
+) -> Translation:
+    found = prediction(drawn)
+    measure = asked.first.design.effects.measure
+    who = "people" if asked.to == PEOPLE else asked.to
+    about = f"in {who}, predicted from animals" + (" and human evidence" if updated else "")
+    common = {"measure": measure, "units": measure, "kind": "effect"}
+    effect = _draws(found.effect, at, "effect")
+    effect.attrs = {"estimand": f"mean effect {about} ({measure})", **common}
+    trial = _draws(found.trial, at, "trial")
+    trial.attrs = {"estimand": f"true effect in one new trial {about} ({measure})", **common}
+    return Translation(
+        asked.to,
+        effect,
+        trial,
+        _half_lives(found, at, about),
+        asked.given,
+        positions,
+        updated,
+        tuple(notes),
+        prediction,
+        dict(zip(asked.fits, map(float, asked.weights), strict=True)),
+        seed,
+    )
+
+
+def _half_lives(found: Predicted, at: xr.Dataset, about: str) -> xr.DataArray | None:
+    if found.log2_half_life is None:
+        return None
+    frame = points_of(at).drop(columns=["delay"], errors="ignore")
+    first = np.flatnonzero(~frame.duplicated()) if len(frame.columns) else np.zeros(1, dtype=int)
+    where = at.isel(point=first).drop_vars(["delay", "beyond_data"], errors="ignore")
+    out = _draws(np.exp2(found.log2_half_life[:, first]), where, "half_life")
+    out.attrs = {
+        "estimand": f"half-life of the effect {about}, if it translates",
+        "units": "d",
+        "kind": "duration",
+    }
+    return out
+
+
+def _draws(values: Any, at: xr.Dataset, name: str) -> xr.DataArray:
+    coords = {"chain": np.arange(1), "draw": np.arange(len(values)), **at.coords}
+    return xr.DataArray(values[None], coords, ("chain", "draw", "point"), name=name)
