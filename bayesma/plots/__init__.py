@@ -5,6 +5,7 @@ from bayesma.plots.crosscheck import plot_crosscheck
 from bayesma.plots.decay_curves import plot_decay
 from bayesma.plots.expectations import plot_prior_predictive
 from bayesma.plots.forest import plot_forest
+from bayesma.plots.translation import plot_translation
 
 __all__ = [
     "plot_calibration",
@@ -12,4 +13,5 @@ __all__ = [
     "plot_decay",
     "plot_forest",
     "plot_prior_predictive",
+    "plot_translation",
 ]

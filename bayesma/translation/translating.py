@@ -103,6 +103,10 @@ def translate(
     if draws < 2:
         raise QueryError(f"draws = {draws}: at least 2")
     at = grids_of(asked, delay, covariates)
+    for one, points in zip(asked.fits.values(), at, strict=True):
+        if "beyond_data" in points.coords:
+            warn_outside(one.design, points)
+            break  # once is enough: the fits are of the same data
     frame = at[0].drop_vars(COLUMN, errors="ignore")
     prediction, origins = prediction_at(asked, [points_of(one) for one in at])
     notes = _notes(asked, origins)
@@ -118,15 +122,8 @@ def translate(
 
 
 def grids_of(asked: Question, delay: Any, covariates: Mapping[str, Any]) -> list[xr.Dataset]:
-    """Return the points as each fit knows them; warn once where they leave the data."""
-    if COLUMN in covariates:
-        raise QueryError(f"{COLUMN}= names the one species to start from, as a text")
-    found = [_grid(fit, asked, delay, covariates) for fit in asked.fits.values()]
-    for fit, at in zip(asked.fits.values(), found, strict=True):
-        if fit.spec.family.parameters:
-            warn_outside(fit.design, at)
-            break
-    return found
+    """Return the points as each fit knows them."""
+    return [_grid(fit, asked, delay, covariates) for fit in asked.fits.values()]
 
 
 def _grid(fit: Fit, asked: Question, delay: Any, covariates: Mapping[str, Any]) -> xr.Dataset:
