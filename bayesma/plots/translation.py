@@ -20,11 +20,13 @@ from bayesma.translation import Translation
 __all__ = ["plot_translation"]
 
 # Inches: a panel, and what is around the panels.
-PANEL, HEIGHT, LEFT, RIGHT, HEAD, FOOT, GAP = 3.3, 3.2, 0.75, 0.15, 0.6, 1.45, 0.35
+PANEL, HEIGHT, LEFT, RIGHT, HEAD, FOOT, GAP = 3.3, 3.2, 0.75, 0.15, 0.6, 1.15, 0.35
 MOST_PANELS = 4
 # Wong 2011, Nat Methods 8:441: told apart by colour-blind readers.
 HUMAN, ANIMAL, SEEN = "#0072B2", "#7f7f7f", "#D55E00"
 CAPTION = 128
+# Probability of the darker band.
+INNER = 0.5
 
 
 def plot_translation(
@@ -55,11 +57,12 @@ def plot_translation(
     QueryError
         If there are fewer than two delays, or more panels than fit one page.
     """
-    table = human.summary()
+    table, inner = human.summary(), human.summary(INNER)
     if "delay" not in table or table["delay"].nunique() < 2:
         raise QueryError("a curve needs two or more delays: bm.translate(fit, delay=[1, 7, 28])")
     known = [str(n) for n in human.effect.coords if n not in ("delay", "beyond_data")]
     names = [name for name in known if name in table and table[name].nunique() > 1]
+    table = table.assign(inner_low=inner["ci_low"], inner_high=inner["ci_high"])
     panels = _panels(table, names)
     if len(panels) > MOST_PANELS:
         raise QueryError(f"{len(panels)} panels; at most {MOST_PANELS} fit: name fewer levels")
@@ -113,16 +116,17 @@ def _page(count: int) -> tuple[Figure, list[Axes]]:
 
 def _people(axes: Axes, label: str, rows: pd.DataFrame) -> None:
     delay = rows["delay"].to_numpy()
-    axes.fill_between(
-        delay,
-        rows["ci_low"],
-        rows["ci_high"],
-        color=HUMAN,
-        alpha=0.2,
-        linewidth=0,
-        gid=f"people interval: {label}",
-        zorder=1,
-    )
+    for low, high, name in (("ci_low", "ci_high", "interval"), ("inner_low", "inner_high", "half")):
+        axes.fill_between(
+            delay,
+            rows[low],
+            rows[high],
+            color=HUMAN,
+            alpha=0.18,
+            linewidth=0,
+            gid=f"people {name}: {label}",
+            zorder=1,
+        )
     axes.plot(delay, rows["median"], color=HUMAN, linewidth=2, gid=f"people: {label}", zorder=4)
     for end in ("trial_low", "trial_high"):
         axes.plot(
@@ -195,8 +199,8 @@ def _finish(
     figure.text(LEFT / width, 1 - 0.28 / height, title or "", fontsize=11, gid="title")
     who = "people" if human.to == "human" else human.to
     said = [
-        f"Solid line and band: mean effect predicted for {who}, median and 95% interval; dotted: "
-        "95% interval of the true effect in one new trial."
+        f"Solid line and bands: mean effect predicted for {who}, median, 50% and 95% intervals; "
+        "dotted: 95% interval of the true effect in one new trial."
     ]
     if beside:
         said.append("Dashed grey: the animals' own curve, with its 95% interval.")
