@@ -236,7 +236,8 @@ class NormalMixture:
         text, name = str(source), "JSON"
         try:
             if not text.lstrip().startswith("{"):
-                text, name = Path(source).read_text(encoding="utf-8"), text
+                name = text
+                text = Path(source).read_text(encoding="utf-8")
             weights, means, sds = json.loads(text)["comp"]
             return cls(weights, means, sds)
         except OSError as error:

@@ -23,8 +23,9 @@ Floats = NDArray[np.float64]
 
 # Points of the rule for the pooled variance, in its normal score: power to 1e-9.
 SCORES = 96
-# The posterior is summed over this many points, this many standard errors around the datum.
-GRID, AROUND = 2001, 12.0
+# The posterior is summed over this many points, this many standard errors around the datum, and
+# over as many SDs around each component of the prior.
+GRID, PRIOR_GRID, AROUND = 3001, 801, 12.0
 HALVINGS = 60
 # No trial's t is taken beyond; a prior that needs more evidence is never overcome.
 FURTHEST = 1e4
@@ -116,15 +117,15 @@ class BayesianRule:
     def posterior(self, t: float, n: int) -> float:
         """Return P(theta > margin | t) with n per arm."""
         scale, df = float(np.sqrt(2 / n)), 2 * n - 2.0
-        # theta in standard errors of its own around the datum, and around the margin.
-        width = AROUND * float(np.sqrt(1 + t**2 / (2 * df)) * (1 + 2 / np.sqrt(df)))
-        low, high = t - width, t + width
-        if self.prior is not None:
-            reach = np.array([-8.0, 8.0])[:, None] * self.prior.sds + self.prior.means
-            low = min(low, float(reach.min() / scale))
-            high = max(high, float(reach.max() / scale))
         margin = self.margin / scale
-        at = _grid(low, high, t, width, margin)
+        # In standard errors of theta: around the datum, the margin and each part of the prior.
+        width = AROUND * float(np.sqrt(1 + t**2 / (2 * df)) * (1 + 2 / np.sqrt(df)))
+        pieces = [np.linspace(t - width, t + width, GRID), np.array([margin])]
+        if self.prior is not None:
+            steps = np.linspace(-AROUND, AROUND, PRIOR_GRID)
+            around = self.prior.means[:, None] + self.prior.sds[:, None] * steps
+            pieces.append(around.ravel() / scale)
+        at = np.unique(np.concatenate(pieces))
         log = log_noncentral_t(t, df, at, 1.0)
         if self.prior is not None:
             log = log + self.prior.log_density(at * scale)
@@ -207,13 +208,6 @@ def _pooled(n: int) -> tuple[Floats, Floats]:
         stats.chi2.ppf(stats.norm.cdf(scores), df),
     )
     return np.sqrt(q / df), weights / weights.sum()
-
-
-def _grid(low: float, high: float, t: float, width: float, margin: float) -> Floats:
-    """Return points over the whole range, finer around the datum, with the margin among them."""
-    wide = np.linspace(low, high, GRID)
-    near = np.linspace(t - width, t + width, GRID)
-    return np.unique(np.concatenate([wide, near, [margin]]))
 
 
 def _probability_faults(name: str, value: Any) -> list[str]:
