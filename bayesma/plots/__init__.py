@@ -1,5 +1,6 @@
 """Pictures: query output -> matplotlib figures. The only room that imports a plotting library."""
 
+from bayesma.plots.assurance import plot_assurance
 from bayesma.plots.calibration import plot_calibration
 from bayesma.plots.crosscheck import plot_crosscheck
 from bayesma.plots.decay_curves import plot_decay
@@ -8,6 +9,7 @@ from bayesma.plots.forest import plot_forest
 from bayesma.plots.translation import plot_translation
 
 __all__ = [
+    "plot_assurance",
     "plot_calibration",
     "plot_crosscheck",
     "plot_decay",

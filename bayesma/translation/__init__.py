@@ -1,15 +1,28 @@
 """From animals to people: predictions, their doubts, and what they are worth."""
 
 from bayesma.translation.assumptions import Assumption, Assumptions
+from bayesma.translation.mixtures import NormalMixture
 from bayesma.translation.noun import Translation
+from bayesma.translation.rules import BayesianRule, ClassicalRule
+from bayesma.translation.samplesizes import effective_sample_size
 from bayesma.translation.species import Species, species_table
 from bayesma.translation.translating import translate
+from bayesma.translation.trials import Assurance, assurance
+from bayesma.translation.worth import MapPrior, map_prior
 
 __all__ = [
     "Assumption",
     "Assumptions",
+    "Assurance",
+    "BayesianRule",
+    "ClassicalRule",
+    "MapPrior",
+    "NormalMixture",
     "Species",
     "Translation",
+    "assurance",
+    "effective_sample_size",
+    "map_prior",
     "species_table",
     "translate",
 ]
