@@ -1,5 +1,6 @@
 """Pictures: query output -> matplotlib figures. The only room that imports a plotting library."""
 
+from bayesma.plots.budget import plot_budget
 from bayesma.plots.calibration import plot_calibration
 from bayesma.plots.crosscheck import plot_crosscheck
 from bayesma.plots.decay_curves import plot_decay
@@ -7,6 +8,7 @@ from bayesma.plots.expectations import plot_prior_predictive
 from bayesma.plots.forest import plot_forest
 
 __all__ = [
+    "plot_budget",
     "plot_calibration",
     "plot_crosscheck",
     "plot_decay",
