@@ -37,10 +37,12 @@ ABOUT = {
     "half_life": "the half-life (if the effect translates)",
 }
 # Inches.
-LEFT, RIGHT, TOP, LOW, GAP, TALL = 0.8, 2.15, 0.85, 0.62, 0.4, 2.6
+LEFT, RIGHT, TOP, HEAD, GAP, TALL, LEAST = 0.8, 2.15, 0.35, 0.5, 0.4, 2.6, 5.8
 BAR, BROAD, PAGE, LINE = 0.6, 1.0, 7.0, 0.155
 # Bars narrower than this have no numbers; a share below this has none either.
 NARROW, SMALL = 0.42, 0.055
+# Narrower still they are none. Letters of a label in an inch.
+THIN, LETTERS = 0.14, 13
 CAPTION_WIDTH = 17
 # Colours darker than this carry white numbers.
 DARK = 0.55
@@ -81,35 +83,56 @@ def plot_budget(budget: Budget, title: str | None = None) -> Figure:
         raise QueryError(f"a budget is needed, not a {type(budget).__name__}: uncertainty_budget()")
     panels = _panels(budget)
     most = max(len(panel.index) for panel in panels)
-    if most * NARROW / 3 > PAGE:
+    if most * THIN > PAGE:
         raise QueryError(f"{most} bars do not fit beside each other: ask for fewer points")
     bar = min(BAR if "delay" in budget.variance else BROAD, PAGE / most)
     rows = _rows(panels, bar)
-    widest = max(sum(len(p.index) * bar for p in row) + GAP * (len(row) - 1) for row in rows)
-    # At least so wide that title and caption have room.
-    wide = max(LEFT + widest + RIGHT, 5.6)
+    widest = max(_across(row, bar) for row in rows)
+    # At least so wide that the title has room.
+    wide = max(LEFT + widest + RIGHT, LEAST)
     caption = textwrap.fill(_caption(budget), int(CAPTION_WIDTH * (wide - 0.2)))
     foot = 0.2 + LINE * (caption.count("\n") + 1)
-    high = TOP + len(rows) * (TALL + LOW) + (len(rows) - 1) * GAP + foot
+    step = TALL + _low(panels, bar, "delay" in budget.variance) + HEAD
+    high = TOP + len(rows) * step + foot
     figure = Figure(figsize=(wide, high), facecolor="white")
     FigureCanvasAgg(figure)
-    top = high - TOP
-    for row in rows:
-        left = LEFT
+    for number, row in enumerate(rows):
+        left, bottom = LEFT, high - TOP - number * step - HEAD - TALL
         for panel in row:
-            across = len(panel.index) * bar
-            box = (left / wide, (top - TALL) / high, across / wide, TALL / high)
-            axes = figure.add_axes(box)
+            across = _across([panel], bar)
+            axes = figure.add_axes((left / wide, bottom / high, across / wide, TALL / high))
             _draw(axes, budget, panel, bar)
             _dress(axes, budget, panel, bar, first=panel is row[0])
             left += across + GAP
-        top -= TALL + LOW + GAP
-    _legend(figure, budget, (LEFT + widest + 0.15) / wide, 1 - TOP / high)
+    _legend(figure, budget, (LEFT + widest + 0.15) / wide, 1 - (TOP + HEAD) / high)
     words: dict[str, Any] = {"fontsize": 8, "color": "0.35", "va": "bottom", "ha": "left"}
     figure.text(0.12 / wide, 0.08 / high, caption, gid="caption", **words)
     said = title or f"Where the doubt of {ABOUT[budget.of]} comes from"
     figure.text(0.12 / wide, 1 - 0.1 / high, said, fontsize=11, va="top", ha="left")
     return figure
+
+
+def _across(row: Sequence[Panel], bar: float) -> float:
+    """Return how wide panels beside each other are, in inches."""
+    return sum(len(panel.index) * bar for panel in row) + GAP * (len(row) - 1)
+
+
+def _words(panel: Panel, bar: float) -> tuple[list[str], bool]:
+    """Return the words under the bars, and whether they have to stand upright."""
+    room = max(int(LETTERS * bar), 1)
+    lines = [textwrap.fill(label, room, break_long_words=False) for label in panel.labels]
+    upright = any(len(line) > room for text in lines for line in text.split("\n"))
+    return (panel.labels if upright else lines), upright
+
+
+def _low(panels: Sequence[Panel], bar: float, delays: bool) -> float:
+    """Return the inches below a panel that its words take."""
+    deepest = 0.0
+    for panel in panels:
+        words, upright = _words(panel, bar)
+        lengths = [len(text) / LETTERS if upright else LINE * text.count("\n") for text in words]
+        deepest = max(deepest, *lengths)
+    return 0.4 + 0.25 * delays + deepest
 
 
 def _panels(budget: Budget) -> list[Panel]:
@@ -199,10 +222,9 @@ def _dress(axes: Axes, budget: Budget, panel: Panel, bar: float, first: bool) ->
     axes.set_xlim(-0.5, len(panel.index) - 0.5)
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0], ["0%", "25%", "50%", "75%", "100%"], fontsize=8.5)
-    axes.set_xticks(range(len(panel.index)), panel.labels, fontsize=8.5)
-    if len(panel.index) > 1 and max(map(len, panel.labels)) > 13 * bar:
-        axes.tick_params(axis="x", rotation=30)
-    axes.tick_params(axis="x", length=0)
+    words, upright = _words(panel, bar)
+    axes.set_xticks(range(len(panel.index)), words, fontsize=8.5)
+    axes.tick_params(axis="x", length=0, rotation=90 if upright else 0)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     if first:
         axes.set_ylabel("share of the variance", fontsize=9)

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Shares", "interactions", "measures", "shapley_effects"]
+__all__ = ["Shares", "coefficients", "interactions", "shapley_effects"]
 
 Floats = NDArray[np.float64]
 Inputs = list[Floats]
@@ -139,7 +139,7 @@ def interactions(values: Floats) -> Floats:
     return out
 
 
-def measures(inputs: int) -> dict[str, Floats]:
+def coefficients(inputs: int) -> dict[str, Floats]:
     """Return what b_w is multiplied by for each measure of importance.
 
     Parameters
@@ -153,7 +153,7 @@ def measures(inputs: int) -> dict[str, Floats]:
         `shapley`, `first_order`, `total`; `variance` of shape (1, 2^inputs).
     """
     subsets = np.arange(2**inputs)
-    among = (subsets >> np.arange(inputs)[:, None]) & 1
+    among = ((subsets >> np.arange(inputs)[:, None]) & 1).astype(float)
     count = among.sum(axis=0)
     odd = count % 2
     found: dict[str, Floats] = {
@@ -203,7 +203,7 @@ def _mean_squares(
     """Return b_w by batch, shape (batches, 2^d, outputs), and the heaviest pair's share."""
     subsets = 2 ** len(active)
     rows = max(1, LIMIT // (subsets * outputs))
-    variance = measures(len(active))["variance"][0]
+    variance = coefficients(len(active))["variance"][0]
     b = np.zeros((len(batches), subsets, outputs))
     largest, total = np.zeros(outputs), np.zeros(outputs)
     for number, (first, second) in enumerate(batches):
@@ -233,7 +233,7 @@ def _mixtures(first: Inputs, second: Inputs, active: Sequence[int]) -> Inputs:
 def _shares(b: Floats, inputs: int, active: Sequence[int]) -> dict[str, Floats]:
     """Return the measures from b_w by batch; inputs that move nothing have exactly 0."""
     mean = b.mean(axis=0)
-    weights = measures(len(active))
+    weights = coefficients(len(active))
     variance = (weights["variance"] @ mean)[0]
     usable = np.isfinite(variance) & (variance > 0)
     found = {"variance": variance}
