@@ -75,9 +75,9 @@ def test_a_product_is_all_interaction():
     assert near(found.shapley[:, 0], [0.5, 0, 0.5], found.shapley_mcse[:, 0])
     assert found.inert == (1,)
     assert found.shapley[1, 0] == found.total[1, 0] == found.first_order[1, 0] == 0
-    # The standard error of 1 - T_2 / T_12 over seeds is 0.009 at this size (measured once).
-    assert np.abs(found.first_order[:, 0]).max() < 0.045
-    assert np.abs(found.total[[0, 2], 0] - 1).max() < 0.045
+    # The standard error of 1 - T_2 / T_12 over seeds is 0.005 at this size (measured once).
+    assert np.abs(found.first_order[:, 0]).max() < 0.025
+    assert np.abs(found.total[[0, 2], 0] - 1).max() < 0.025
 
 
 def ishigami(x):
@@ -95,9 +95,9 @@ def test_ishigamis_function_has_its_published_indices():
     assert near(found.shapley[:, 0], truth, found.shapley_mcse[:, 0])
     assert near(found.variance, whole, found.variance_mcse)
     # Sobol & Levitan 1999: 0.3139, 0.4424, 0; total 0.5576, 0.4424, 0.2437. The standard error of
-    # either over seeds is below 0.005 at this size (measured once).
-    assert np.abs(found.first_order[:, 0] - [0.3139, 0.4424, 0]).max() < 0.025
-    assert np.abs(found.total[:, 0] - [0.5576, 0.4424, 0.2437]).max() < 0.025
+    # either over seeds is below 0.002 at this size (measured once).
+    assert np.abs(found.first_order[:, 0] - [0.3139, 0.4424, 0]).max() < 0.01
+    assert np.abs(found.total[:, 0] - [0.5576, 0.4424, 0.2437]).max() < 0.01
 
 
 def test_three_factors_by_nested_simulation():
@@ -105,7 +105,7 @@ def test_three_factors_by_nested_simulation():
         return x[0] * np.exp(x[1] / 2) + x[0] * x[1] * x[2] + x[2] ** 2
 
     rng = np.random.default_rng(2)
-    outer, inner = 2000, 400
+    outer, inner = 8000, 100
     explained = {(): 0.0}
     for subset in ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2)):
         x = rng.normal(size=(3, outer, inner))
@@ -121,8 +121,8 @@ def test_three_factors_by_nested_simulation():
             before, after = (tuple(sorted(order[:stop])) for stop in (place, place + 1))
             owed[i] += (explained[after] - explained[before]) / whole / 6
     found = shapley_effects(lambda x: values([ndtri(one) for one in x]), [1] * 3, size=32768)
-    # The nested simulation has a standard error of 0.012 in a share (over 20 seeds): four of them.
-    np.testing.assert_allclose(found.shapley[:, 0], owed, atol=0.05)
+    # The nested simulation has a standard error below 0.008 in a share (over 12 seeds).
+    np.testing.assert_allclose(found.shapley[:, 0], owed, atol=0.03)
     # By moments: E[e^x1] for the product with e^(x1/2); Cov(x0 e^(x1/2), x0 x1 x2) = 0.
     assert near(found.variance, np.exp(0.5) + 1 + 2, found.variance_mcse)
 
@@ -227,9 +227,9 @@ def test_a_sum_that_may_fail_to_translate_in_closed_form(flat):
     for name, (alone, shared) in truth.items():
         row = table.loc[name]
         assert near(row["shapley"], (alone + shared / 2) / whole, row["shapley_mcse"]), name
-        # Over seeds their standard errors are below 0.004 at this size (measured once).
-        assert row["first_order"] == pytest.approx(alone / whole, abs=0.02), name
-        assert row["total"] == pytest.approx((alone + shared) / whole, abs=0.02), name
+        # Over seeds their standard errors are below 0.002 at this size (measured once).
+        assert row["first_order"] == pytest.approx(alone / whole, abs=0.01), name
+        assert row["total"] == pytest.approx((alone + shared) / whole, abs=0.01), name
     assert near(found.variance["variance"], whole, found.variance["mcse"])
     for name in ("scaling", "decay form", "dose"):
         assert (table.loc[name, ["shapley", "first_order", "total", "shapley_mcse"]] == 0).all()
@@ -260,12 +260,12 @@ def test_a_half_life_is_the_fits_and_its_scaling(fading):
     own = fading.posterior["log2_half_life"].values[0, :, 0].var()
     wide = found.wide
     for point in range(2):
-        assert wide["scaling"][point] == pytest.approx(scaling / (own + scaling), abs=0.01)
-        assert wide["fit"][point] == pytest.approx(own / (own + scaling), abs=0.01)
-        assert found.variance["variance"][point] == pytest.approx(own + scaling, rel=0.03)
-    # 0.01 and 3% are five standard errors and more:
-    assert found.table["shapley_mcse"].max() < 0.002
-    assert (found.variance["mcse"] / found.variance["variance"]).max() < 0.006
+        assert wide["scaling"][point] == pytest.approx(scaling / (own + scaling), abs=0.0125)
+        assert wide["fit"][point] == pytest.approx(own / (own + scaling), abs=0.0125)
+        assert found.variance["variance"][point] == pytest.approx(own + scaling, rel=0.035)
+    # 0.0125 and 3.5% are five standard errors and more:
+    assert found.table["shapley_mcse"].max() < 0.0025
+    assert (found.variance["mcse"] / found.variance["variance"]).max() < 0.007
     assert found.units == "log2 d"
     assert "no translation, discrepancy, dose" in found.notes[0]
 
