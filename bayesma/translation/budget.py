@@ -133,8 +133,8 @@ def uncertainty_budget(
     References
     ----------
     Owen 2014, SIAM/ASA J Uncertain Quantif 2:245 (Shapley effects). Song, Nelson & Staum 2016,
-    same journal 4:1060. Jansen 1999, Comput Phys Commun 117:35, and Saltelli et al. 2010, Comput
-    Phys Commun 181:259 (estimators). `bayesma.translation.shapley` has the equations.
+    same journal 4:1060. Estimators: Jansen 1999, Computer Physics Communications 117:35; Saltelli
+    et al. 2010, same journal 181:259. `bayesma.translation.shapley` has the equations.
     """
     _check(translation, of, size)
     points, columns = _points(translation, of)
