@@ -6,8 +6,8 @@ in S taken from A and the others from B, and
     beta_w = 2^-d sum_S (-1)^|S & w| Y_S,    b_w = E[beta_w^2].
 
 Y_S and Y_R differ in the draw of u alone where u is the symmetric difference of S and R. Jansen's
-estimator (1999, Computer Physics Communications 117:35) of the variance that stays while all but u is known,
-averaged over all such pairs, is by Parseval's identity
+estimator (1999, Computer Physics Communications 117:35) of the variance that stays while all but u
+is known, averaged over all such pairs, is by Parseval's identity
 
     T_u = E[Var(f | x_-u)] = E[(Y_S - Y_R)^2] / 2 = 2 sum_{w: |w & u| odd} b_w,
 
