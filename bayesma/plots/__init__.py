@@ -1,6 +1,7 @@
 """Pictures: query output -> matplotlib figures. The only room that imports a plotting library."""
 
 from bayesma.plots.assurance import plot_assurance
+from bayesma.plots.budget import plot_budget
 from bayesma.plots.calibration import plot_calibration
 from bayesma.plots.crosscheck import plot_crosscheck
 from bayesma.plots.decay_curves import plot_decay
@@ -10,6 +11,7 @@ from bayesma.plots.translation import plot_translation
 
 __all__ = [
     "plot_assurance",
+    "plot_budget",
     "plot_calibration",
     "plot_crosscheck",
     "plot_decay",

@@ -1,6 +1,7 @@
 """From animals to people: predictions, their doubts, and what they are worth."""
 
 from bayesma.translation.assumptions import Assumption, Assumptions
+from bayesma.translation.budget import Budget, uncertainty_budget
 from bayesma.translation.mixtures import NormalMixture
 from bayesma.translation.noun import Translation
 from bayesma.translation.rules import BayesianRule, ClassicalRule
@@ -15,6 +16,7 @@ __all__ = [
     "Assumptions",
     "Assurance",
     "BayesianRule",
+    "Budget",
     "ClassicalRule",
     "MapPrior",
     "NormalMixture",
@@ -25,4 +27,5 @@ __all__ = [
     "map_prior",
     "species_table",
     "translate",
+    "uncertainty_budget",
 ]
