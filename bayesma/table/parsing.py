@@ -68,9 +68,7 @@ def _column(check: Checker, name: str, reading: Reading) -> list[Any]:
     return values
 
 
-def note_words(
-    check: Checker, name: str, cells: list[Any], is_word: Callable[[Any], bool]
-) -> None:
+def note_words(check: Checker, name: str, cells: list[Any], is_word: Callable[[Any], bool]) -> None:
     """Note how many cells are missing because a word says so."""
     words = Counter(cell.strip() for cell in cells if is_word(cell))
     if words:

@@ -20,7 +20,15 @@ from bayesma.translation.origins import Origin
 from bayesma.translation.prediction import Prediction
 from bayesma.translation.species import Species, species_of
 
-__all__ = ["PEOPLE", "Fits", "Question", "fits_of", "prediction_at", "question"]
+__all__ = [
+    "PEOPLE",
+    "STANDARDISED",
+    "Fits",
+    "Question",
+    "fits_of",
+    "prediction_at",
+    "question",
+]
 
 PEOPLE = "human"
 Fits = Fit | Sequence[Fit] | Mapping[str, Fit]

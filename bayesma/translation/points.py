@@ -21,10 +21,11 @@ from bayesma.queries.grids import (
 )
 from bayesma.translation.asked import PEOPLE, STANDARDISED, Question, prediction_at
 from bayesma.translation.doses import amount_of
-from bayesma.translation.drafts import HALF_LIFE, Draft
+from bayesma.translation.drafts import Draft
 from bayesma.translation.evidence import drafted
 from bayesma.translation.origins import COLUMN
 from bayesma.translation.prediction import Prediction
+from bayesma.translation.rows import HALF_LIFE
 
 __all__ = ["Results", "results_of"]
 
@@ -145,10 +146,10 @@ def _check_quantities(draft: Draft, asked: Question) -> None:
                 problem = "is a half-life, and the model has no decay"
                 draft.wrong.fault(i, "quantity", problem, "fit with decay='exponential'")
             continue
-        if is_missing(delay) and any(f.parameters for f in families):
-            # A cell with a fault of its own is not missing as well.
-            if (i, "delay") not in draft.wrong.bad_cells:
-                draft.gaps.fault(i, "delay", "is missing", "fill it in: the effect fades")
+        # A cell with a fault of its own is not missing as well.
+        absent = is_missing(delay) and (i, "delay") not in draft.wrong.bad_cells
+        if absent and any(family.parameters for family in families):
+            draft.gaps.fault(i, "delay", "is missing", "fill it in: the effect fades")
         faulty = {(i, "sd"), (i, "unit")} & (draft.wrong.bad_cells | draft.gaps.bad_cells)
         if not is_missing(unit) and unit not in likes and not faulty:
             problem, remedy = f"is not the measure of the fit, {measure}", _unit_remedy(measure)

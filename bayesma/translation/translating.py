@@ -151,8 +151,8 @@ def _notes(asked: Question, origins: Sequence[Origin]) -> list[str]:
     notes += [
         f"decay form {name}: {text}"
         for name, fit in asked.fits.items()
-        for text in fit.problems
         if not fit.converged
+        for text in fit.problems
     ]
     identified = all(one.design.tau_names for one in asked.fits.values())
     if asked.given.between_trials is None and not identified:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +11,17 @@ from numpy.typing import NDArray
 
 from bayesma.errors import QueryError
 from bayesma.translation.asked import Question
-from bayesma.translation.drafts import Z
-from bayesma.translation.innovations import FACTORS, Innovations, innovations
+from bayesma.translation.innovations import Innovations
 from bayesma.translation.points import Results, results_of
-from bayesma.translation.prediction import Predicted
-from bayesma.translation.weighing import Weighed, sampling_covariance, weighed
+from bayesma.translation.proposals import Pool, pool_of
+from bayesma.translation.rows import Z
 
 __all__ = ["Confronted", "confronted"]
 
 Floats = NDArray[np.float64]
 
-# Proposals for each draw that is wanted, at least so many in all, and how many at a time.
-PROPOSALS, FEWEST, CHUNK = 20, 100_000, 20_000
+# Proposals for each draw that is wanted, and at least so many in all.
+PROPOSALS, FEWEST = 20, 100_000
 # Below this many independent draws, or above this tail shape, an update is not to be trusted
 # (Vehtari et al. 2024, JMLR 25(72)).
 ENOUGH, HEAVY = 400, 0.7
@@ -35,26 +33,6 @@ class Confronted:
 
     positions: pd.DataFrame
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Pool:
-    """Proposals from the prediction without human evidence.
-
-    Attributes
-    ----------
-    drawn : Innovations
-    predicted : ndarray, shape (proposals, results)
-        What each result might have been; natural logarithms of half-lives in days.
-    below : ndarray, shape (results,)
-        P(predicted < observed).
-    weighed : Weighed
-    """
-
-    drawn: Innovations
-    predicted: Floats
-    below: Floats
-    weighed: Weighed
 
 
 def confronted(
@@ -88,8 +66,9 @@ def confronted(
     """
     results = results_of(asked, human)
     _check_correlation(results, asked.given.within_trial)
-    rng = np.random.default_rng([seed, 1])
-    pool = _pool(results, max(PROPOSALS * len(drawn), FEWEST), rng)
+    # Of their own each, so that a row that only has a position does not move the update.
+    proposing, noise, choosing = np.random.default_rng([seed, 1]).spawn(3)
+    pool = pool_of(results, max(PROPOSALS * len(drawn), FEWEST), proposing, noise)
     positions = _positions(results, pool)
     if not update:
         held = "human evidence: held out, so that it moves nothing"
@@ -99,7 +78,7 @@ def confronted(
         none = "human evidence: no row has an interval, so nothing is updated"
         return drawn, Confronted(positions, (*results.notes, none))
     weights, shape = _smoothed(pool.weighed.log_likelihood)
-    found = _resampled(pool, weights, drawn, rng)
+    found = _resampled(pool, weights, drawn, choosing)
     notes = [*results.notes, *_quality(int(usable.sum()), weights, shape)]
     notes.append(_learnt(asked, found))
     return found, Confronted(positions, tuple(notes))
@@ -114,114 +93,7 @@ def _check_correlation(results: Results, rho: float) -> None:
         )
 
 
-def _pool(results: Results, size: int, rng: np.random.Generator) -> _Pool:
-    """Return proposals and how likely they make the evidence, a chunk at a time."""
-    drawn: list[Innovations] = []
-    predicted, below, light = [], [], []
-    for count in _chunks(size):
-        here = innovations(count, rng)
-        found = results.prediction(here)
-        own = _deviations(results, here, found, rng)
-        mean, sd = _moments(results, found, own)
-        with np.errstate(invalid="ignore"):
-            predicted.append(mean + sd * rng.standard_normal(mean.shape))
-        below.append(_below(results.y, mean, sd))
-        light.append(_weigh(results, found, own))
-        drawn.append(here)
-    together = Weighed(
-        np.concatenate([one.log_likelihood for one in light]),
-        np.concatenate([one.mean for one in light]),
-        np.concatenate([one.variance for one in light]),
-    )
-    whole = {name: np.concatenate([one.parts[name] for one in drawn]) for name in FACTORS}
-    share = np.concatenate(below).mean(axis=0)
-    return _Pool(Innovations(whole), np.concatenate(predicted), share, together)
-
-
-def _chunks(size: int) -> Iterator[int]:
-    for first in range(0, size, CHUNK):
-        yield min(CHUNK, size - first)
-
-
-def _studies(results: Results) -> NDArray[np.int64]:
-    return np.asarray(pd.factorize(results.frame["study"])[0], dtype=np.int64)
-
-
-def _deviations(
-    results: Results, here: Innovations, found: Predicted, rng: np.random.Generator
-) -> Floats:
-    """Return the SD of each result's trial deviation, shape (proposals, results).
-
-    Trials that are Student-t have a precision of their own each, and so one prediction each.
-    """
-    sd, study = found.deviation_sd.copy(), _studies(results)
-    if all(form.trials.nu is None for form in results.prediction.forms):
-        return sd
-    numbers = here.parts["new study"]
-    for one in range(study.max() + 1):
-        fresh = np.column_stack([numbers[:, :1], rng.random(numbers[:, 1:].shape)])
-        again = results.prediction(here.replaced("new study", fresh))
-        sd[:, study == one] = again.deviation_sd[:, study == one]
-    return sd
-
-
-def _moments(results: Results, found: Predicted, own: Floats) -> tuple[Floats, Floats]:
-    """Return mean and SD of each result given the proposal, delta integrated out."""
-    error = np.nan_to_num(results.spread)
-    prior = _delta(results)
-    mean = found.carried + found.loading * prior[0]
-    sd = np.sqrt((found.loading * prior[1]) ** 2 + own**2 + error**2)
-    if found.log2_half_life is not None:
-        fading = results.fading
-        mean = np.where(fading, found.log2_half_life * np.log(2), mean)
-        sd = np.where(fading, error, sd)
-    return mean, sd
-
-
-def _delta(results: Results) -> tuple[float, float]:
-    """Return mean and SD of delta."""
-    prior = results.prediction.given.discrepancy
-    if prior is None:
-        return 0.0, 0.0
-    told = prior.distribution()
-    return float(told.mean()), float(told.std())
-
-
-def _below(y: Floats, mean: Floats, sd: Floats) -> Floats:
-    """Return P(predicted < observed) by proposal and result."""
-    from scipy import special
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        smooth = special.ndtr((y - mean) / sd)
-    # Half of what is exactly as observed lies below it.
-    sharp = np.where(mean < y, 1.0, np.where(mean > y, 0.0, 0.5))
-    return np.asarray(np.where(sd > 0, smooth, sharp))
-
-
-def _weigh(results: Results, found: Predicted, own: Floats) -> Weighed:
-    """Return how likely the rows with an interval are."""
-    told = ~np.isnan(results.spread)
-    effects, fading = told & ~results.fading, told & results.fading
-    centre, scale = _delta(results)
-    study = _studies(results)[effects]
-    rho = results.prediction.given.within_trial
-    out = weighed(
-        results.y[effects] - found.carried[:, effects] - found.loading[:, effects] * centre,
-        found.loading[:, effects],
-        own[:, effects],
-        sampling_covariance(results.spread[effects], study, rho),
-        study,
-        scale,
-    )
-    if not fading.any() or found.log2_half_life is None:
-        return out
-    error = results.spread[fading]
-    gap = (results.y[fading] - found.log2_half_life[:, fading] * np.log(2)) / error
-    times = (-0.5 * gap**2 - np.log(error * np.sqrt(2 * np.pi))).sum(axis=1)
-    return Weighed(out.log_likelihood + times, out.mean, out.variance)
-
-
-def _positions(results: Results, pool: _Pool) -> pd.DataFrame:
+def _positions(results: Results, pool: Pool) -> pd.DataFrame:
     """Return where each result lies in what was predicted for it."""
     frame, fading = results.frame, results.fading
     low, median, high = np.quantile(pool.predicted, [0.025, 0.5, 0.975], axis=0)
@@ -255,15 +127,20 @@ def _smoothed(log_likelihood: Floats) -> tuple[Floats, float]:
             f"human evidence: {len(reached)} of {len(log_likelihood)} draws of the prediction come "
             "anywhere near it; look at its positions (update=False)"
         )
-    # It takes log likelihoods of what is left out, whose negatives are the log weights.
-    log_weights, shape = array_stats.psislw(-log_likelihood[reached])
+    raw = log_likelihood[reached]
+    log_weights, shape = raw, -np.inf
+    # Where the largest weights are all alike they have no tail to smooth.
+    largest = np.sort(raw)[-int(min(len(raw) / 5, 3 * np.sqrt(len(raw)))) :]
+    if largest[0] < largest[-1]:
+        # It takes log likelihoods of what is left out, whose negatives are the log weights.
+        log_weights, shape = array_stats.psislw(-raw)
     weights = np.zeros(len(log_likelihood))
     weights[reached] = np.exp(log_weights - np.max(log_weights))
     return weights / weights.sum(), float(shape)
 
 
 def _resampled(
-    pool: _Pool, weights: Floats, drawn: Innovations, rng: np.random.Generator
+    pool: Pool, weights: Floats, drawn: Innovations, rng: np.random.Generator
 ) -> Innovations:
     """Return innovations given the evidence: systematic resampling, then delta given the rest."""
     from scipy import special

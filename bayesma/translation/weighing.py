@@ -85,9 +85,7 @@ def weighed(
     white = np.linalg.solve(root, np.stack([r, shared], axis=2))
     a, b = white[:, :, 0], white[:, :, 1]
     log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    out.log_likelihood[near] = (
-        -0.5 * (a**2).sum(axis=1) - log_det - 0.5 * count * np.log(2 * np.pi)
-    )
+    out.log_likelihood[near] = -0.5 * (a**2).sum(axis=1) - log_det - 0.5 * count * np.log(2 * np.pi)
     out.mean[near] = (a * b).sum(axis=1)
     out.variance[near] = np.maximum(1.0 - (b**2).sum(axis=1), 0.0)
     return out
