@@ -495,6 +495,24 @@ def test_another_scale_enters_by_its_stated_sd_and_direction():
     assert told["spread"].tolist()[1] == pytest.approx(0.1)
 
 
+def test_what_looks_like_a_slip_is_noted():
+    frame = effects(y=[2.0, 2.0], ci_low=[1.0, 1.4], ci_high=[3.0, 2.6], row_id=["a", "b"])
+    told = human_evidence(frame, sd=2.0)
+    # 1 / 1.96 = 0.51 against 0.3; 0.6 / 1.96 = 0.306 agrees.
+    said = (
+        "human evidence: se and interval disagree by more than a fifth, se is used: 1 of 2 rows (a)"
+    )
+    assert said in told.notes
+    assert told.frame["spread"].tolist() == [0.3, 0.3]
+    assert "human evidence: sd= is given, and no row is on another scale" in told.notes
+    unnamed = (
+        "human evidence: no unit, taken as an effect in the fit's own measure: 2 of 2 rows (a, b)"
+    )
+    assert unnamed in told.notes
+    words = human_evidence(effects(y=[2.0, 1.0], se=[0.3, "not reported"]))
+    assert "human evidence: se: 1 of 2 cells missing, 1 of them 'not reported'" in words.notes
+
+
 def test_every_fault_is_told_at_once():
     frame = pd.DataFrame(
         {
@@ -590,7 +608,7 @@ def test_rows_that_lack_something_may_be_left_out_and_are_counted():
         ({"ci_lo": [1.0]}, r"column 'ci_lo': is not a known column; did you mean 'ci_low'\?"),
         ({"species": ["rat"]}, r"row 0, column 'species': 'rat' is not human; keep animals out"),
         ({"direction": [2]}, r"column 'direction': '2' is not one of its levels"),
-        ({"sd": [2.0]}, r"column 'sd': '2.0' has nothing to divide: y is an SMD"),
+        ({"sd": [2.0]}, r"column 'sd': '2.0' has nothing to divide: unit names no other"),
         ({"delay": ["2 d after start"]}, r"column 'delay': .* counts from the start"),
         ({"start": [1.0]}, r"column 'start': '1.0' has no end; write in delay how far"),
         ({"y": ["high"]}, r"row 0, column 'y': 'high' is not a number"),

@@ -14,13 +14,15 @@ from bayesma.errors import Fault, TableError, did_you_mean, nearest
 from bayesma.schema import COLUMNS
 from bayesma.table.checker import Checker
 from bayesma.table.parsing import note_words
-from bayesma.translation.rows import NUMBERS, SPECS, STEPS, Row, read_row
+from bayesma.translation.rows import EFFECT, NUMBERS, SPECS, STEPS, Row, Z, read_row
 from bayesma.translation.species import SPECIES, species_of
 
 __all__ = ["Draft", "counted", "draft_of"]
 
 # Likeness from which an unknown header is a typo.
 TYPO = 0.8
+# Rounding of print makes no larger difference between a standard error and its interval.
+DISAGREE = 1.2
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ def draft_of(
     if found:
         frame = frame.astype(dict.fromkeys((*NUMBERS, "delay", "start", "sd", "spread"), float))
     notes = tuple(f"human evidence: {note}" for note in wrong.notes)
+    if sd is not None and not any(row["divided"] for row in found):
+        notes += ("human evidence: sd= is given, and no row is on another scale",)
     return Draft(frame, source, rows, wrong, gaps, notes, leave_out)
 
 
@@ -213,6 +217,7 @@ def _notes(frame: pd.DataFrame) -> list[str]:
         (f"divided by a stated SD ({stated})", frame["divided"]),
         ("direction -1, turned so that a benefit is positive", frame["turned"]),
         ("no unit, taken as an effect in the fit's own measure", frame["unnamed"]),
+        ("se and interval disagree by more than a fifth, se is used", _disagree(frame)),
         ("no interval: it has a position, and updates nothing", frame["spread"].isna()),
     ]
     return [
@@ -220,3 +225,12 @@ def _notes(frame: pd.DataFrame) -> list[str]:
         for what, where in told
         if where.any()
     ]
+
+
+def _disagree(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Return which effects have an interval that is not that of their standard error.
+
+    The interval of a half-life is one of its logarithm, and goes before se.
+    """
+    ratio = (frame["ci_high"] - frame["ci_low"]) / (2 * Z * frame["spread"])
+    return (frame["quantity"] == EFFECT) & ((ratio > DISAGREE) | (ratio < 1 / DISAGREE))

@@ -15,7 +15,7 @@ from bayesma.table.parsing import Reading, read_cell
 from bayesma.translation.asked import STANDARDISED
 from bayesma.units import DAYS_PER_UNIT
 
-__all__ = ["HALF_LIFE", "NUMBERS", "SPECS", "STEPS", "Z", "Row", "read_row"]
+__all__ = ["EFFECT", "HALF_LIFE", "NUMBERS", "SPECS", "STEPS", "Z", "Row", "read_row"]
 
 EFFECT, HALF_LIFE = "effect", "half_life"
 # Half the width of a 95% interval in standard errors.
@@ -155,7 +155,9 @@ def _rescale(wrong: Checker, gaps: Checker, i: int, told: Row, sd: Any) -> None:
         remedy = "state the SD of that scale: a column sd, or bm.human_evidence(table, sd=...)"
         gaps.fault(i, "sd", f"is needed: y is in '{told['unit']}'", remedy)
     elif told["sd"] is not None:
-        wrong.fault(i, "sd", "has nothing to divide: y is an SMD", "empty the cell, or mend unit")
+        wrong.fault(
+            i, "sd", "has nothing to divide: unit names no other scale", "empty it, or mend unit"
+        )
     if told["direction"] == -1:
         told["turned"] = True
         low, high = told["ci_low"], told["ci_high"]

@@ -61,9 +61,9 @@ def translate(
     species : str, optional
         The one species of the data to start from. Where absent: all that the model tells apart,
         alike; or, where it tells none, those of the rows in their shares.
-    human : pandas.DataFrame or StudyTable, optional
-        Human evidence (`human_evidence`): each number's position in what is predicted for it,
-        and an update of delta, b and everything else.
+    human : HumanEvidence, pandas.DataFrame or StudyTable, optional
+        Human evidence (columns as `human_evidence` takes them): each number's position in what
+        is predicted for it, and an update of delta, b and everything else.
     update : bool
         False holds the evidence out: positions only.
     assumptions : Assumptions, optional
