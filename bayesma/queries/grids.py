@@ -21,7 +21,9 @@ from bayesma.posterior import Fit
 from bayesma.units import duration
 
 __all__ = [
+    "checked_values",
     "combinations_of",
+    "covariates_of",
     "day_of",
     "days",
     "grid",
@@ -81,7 +83,7 @@ def grid(fit: Fit, *, delay: Any = None, **covariates: Any) -> xr.Dataset:
         If a level is not in the data.
     """
     plan = fit.design
-    known = _covariates(plan)
+    known = covariates_of(plan)
     for name in covariates:
         if name not in known:
             raise QueryError(
@@ -96,14 +98,15 @@ def grid(fit: Fit, *, delay: Any = None, **covariates: Any) -> xr.Dataset:
     axes: dict[str, list[Any]] = {
         name: _values(covariates.get(name, _usual(plan, name))) for name in known
     }
-    axes = {name: _checked(plan, name, values) for name, values in axes.items()}
+    axes = {name: checked_values(plan, name, values) for name, values in axes.items()}
     if delay is not None:
         axes["delay"] = [day_of(value) for value in _values(delay)]
     frame = pd.DataFrame(list(itertools.product(*axes.values())), columns=list(axes))
     return point_dataset(plan, frame)
 
 
-def _covariates(plan: Design) -> list[str]:
+def covariates_of(plan: Design) -> list[str]:
+    """Return the columns that a point needs: those of the mean's formulas and of tau's."""
     names = set(plan.covariates)
     if plan.varying_tau:
         names |= plan.spec.formula("tau").variables
@@ -144,7 +147,7 @@ def day_of(value: Any) -> float:
     return found
 
 
-def _checked(plan: Design, name: str, values: list[Any]) -> list[Any]:
+def checked_values(plan: Design, name: str, values: list[Any]) -> list[Any]:
     """Return the levels of a factor as texts, or numbers; refuse what the model does not know."""
     coders = [coder for p in plan.predictors.values() for coder in p.coders.values()]
     levels = next((c.levels for c in coders if c.levels and c.name == name), ())

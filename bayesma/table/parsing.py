@@ -25,7 +25,7 @@ from bayesma.schema import COLUMNS, Column
 from bayesma.table.checker import Cells, Checker
 from bayesma.units import Delay, Ranges, UnitError, WrittenDose, delay, written_dose
 
-__all__ = ["Reading", "own_columns", "parse_columns"]
+__all__ = ["Reading", "note_words", "own_columns", "parse_columns", "read_cell"]
 
 # Labels of rows: '?' is as good a name as any.
 LABELS = ("row_id", "members")
@@ -59,18 +59,17 @@ def parse_columns(check: Checker, reading: Reading) -> Cells:
 def _column(check: Checker, name: str, reading: Reading) -> list[Any]:
     spec = COLUMNS[name]
     cells = check.raw[check.names[name]].tolist()
-    values = [_cell(check, spec, i, cell, reading) for i, cell in enumerate(cells)]
+    values = [read_cell(check, spec, i, cell, reading) for i, cell in enumerate(cells)]
     if name not in LABELS:
-        _note_words(check, name, cells, not_known)
+        note_words(check, name, cells, not_known)
     if spec.smallest:
         taken = sum(smallest_of(cell) is not None for cell in cells)
         check.note(f"{name}: the smallest number of a range taken", taken)
     return values
 
 
-def _note_words(
-    check: Checker, name: str, cells: list[Any], is_word: Callable[[Any], bool]
-) -> None:
+def note_words(check: Checker, name: str, cells: list[Any], is_word: Callable[[Any], bool]) -> None:
+    """Note how many cells are missing because a word says so."""
     words = Counter(cell.strip() for cell in cells if is_word(cell))
     if words:
         missing = sum(is_word(cell) or is_missing(cell) for cell in cells)
@@ -79,7 +78,8 @@ def _note_words(
         check.notes.append(f"{name}: {missing} of {len(cells)} cells missing, {told}")
 
 
-def _cell(check: Checker, spec: Column, row: int, cell: Any, reading: Reading) -> Any:
+def read_cell(check: Checker, spec: Column, row: int, cell: Any, reading: Reading) -> Any:
+    """Return what a cell holds, None where it is missing or its fault is noted."""
     if is_missing(cell) or (not_known(cell) and spec.name not in LABELS):
         if spec.required:
             check.fault(row, spec.name, "is missing", "fill it in")
@@ -161,7 +161,7 @@ def own_columns(check: Checker) -> dict[str, list[Any]]:
     own |= {header: header for header in free if check.headers.count(header) == 1}
     columns = {name: check.raw[header].tolist() for name, header in own.items()}
     for name, cells in columns.items():
-        _note_words(check, name, cells, _says_missing)
+        note_words(check, name, cells, _says_missing)
         if reason := label_reason(cells):
             check.notes.append(f"{name}: kept as text, for {reason}")
         for i, cell in enumerate(cells):

@@ -2,6 +2,7 @@
 
 from bayesma.translation.assumptions import Assumption, Assumptions
 from bayesma.translation.budget import Budget, uncertainty_budget
+from bayesma.translation.evidence import HumanEvidence, human_evidence
 from bayesma.translation.mixtures import NormalMixture
 from bayesma.translation.noun import Translation
 from bayesma.translation.rules import BayesianRule, ClassicalRule
@@ -18,12 +19,14 @@ __all__ = [
     "BayesianRule",
     "Budget",
     "ClassicalRule",
+    "HumanEvidence",
     "MapPrior",
     "NormalMixture",
     "Species",
     "Translation",
     "assurance",
     "effective_sample_size",
+    "human_evidence",
     "map_prior",
     "species_table",
     "translate",

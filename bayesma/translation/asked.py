@@ -20,7 +20,15 @@ from bayesma.translation.origins import Origin
 from bayesma.translation.prediction import Prediction
 from bayesma.translation.species import Species, species_of
 
-__all__ = ["PEOPLE", "Fits", "Question", "fits_of", "prediction_at", "question"]
+__all__ = [
+    "PEOPLE",
+    "STANDARDISED",
+    "Fits",
+    "Question",
+    "fits_of",
+    "prediction_at",
+    "question",
+]
 
 PEOPLE = "human"
 Fits = Fit | Sequence[Fit] | Mapping[str, Fit]
@@ -146,7 +154,9 @@ def _weights(
 
 
 def prediction_at(
-    asked: Question, frames: Sequence[pd.DataFrame]
+    asked: Question,
+    frames: Sequence[pd.DataFrame],
+    dose: float | NDArray[np.float64] | None = None,
 ) -> tuple[Prediction, list[Origin]]:
     """Return the prediction at points, and the animals behind them by fit.
 
@@ -155,9 +165,12 @@ def prediction_at(
     asked : Question
     frames : sequence of pandas.DataFrame, shape (points, columns)
         The same points as each fit knows them: covariates, `delay` in days, and perhaps `start`.
+    dose : float or ndarray, shape (points,), optional
+        mg/kg in the target, where it is not the question's.
     """
+    amount = asked.dose if dose is None else dose
     pairs = [
-        form_of(fit, frame, asked.target, asked.given, asked.named, asked.dose)
+        form_of(fit, frame, asked.target, asked.given, asked.named, amount)
         for fit, frame in zip(asked.fits.values(), frames, strict=True)
     ]
     forms, origins = zip(*pairs, strict=True)

@@ -16,7 +16,7 @@ from bayesma.translation.species import Species, species_of
 from bayesma.units import UnitError
 from bayesma.units import dose as read_dose
 
-__all__ = ["UNIT", "dose_notes", "dose_of", "equivalent_dose"]
+__all__ = ["UNIT", "amount_of", "dose_notes", "dose_of", "equivalent_dose"]
 
 UNIT = "mg/kg"
 
@@ -58,7 +58,7 @@ def dose_of(fit: Fit, dose: Any) -> float | None:
                 "dose='0.5 mg/kg'; it is turned into each species' equivalent by Km"
             )
         return None
-    amount = _amount(dose)
+    amount = amount_of(dose)
     units = _units(plan)
     if needed and units - {UNIT}:
         raise QueryError(
@@ -68,7 +68,14 @@ def dose_of(fit: Fit, dose: Any) -> float | None:
     return amount
 
 
-def _amount(dose: Any) -> float:
+def amount_of(dose: Any) -> float:
+    """Return a dose in mg/kg; a bare number is in mg/kg.
+
+    Raises
+    ------
+    QueryError
+        If it is no positive amount per kg.
+    """
     try:
         found = read_dose(dose, None if isinstance(dose, str) else UNIT)
     except (UnitError, TypeError, ValueError) as error:

@@ -91,7 +91,7 @@ def form_of(
     target: Species,
     given: Assumptions,
     named: str | None = None,
-    dose: float | None = None,
+    dose: float | Floats | None = None,
 ) -> tuple[Form, Origin]:
     """Return a fit at points, and the animals behind them.
 
@@ -105,7 +105,7 @@ def form_of(
     given : Assumptions
     named : str, optional
         The species to start from.
-    dose : float, optional
+    dose : float or ndarray, shape (points,), optional
         mg/kg in the target species.
     """
     plan = fit.design
@@ -149,7 +149,7 @@ def _points(
     origin: Origin,
     target: Species,
     given: Assumptions,
-    dose: float | None,
+    dose: float | Floats | None,
 ) -> tuple[list[Points], list[Floats]]:
     """Return the points for each value of the dose, averaged over species by their shares."""
     plan, found, taus = fit.design, [], []

@@ -44,7 +44,8 @@ class Predicted:
     deviation : ndarray
         One trial's own, to be added to theta.
     deviation_sd : ndarray
-        Its standard deviation given everything else.
+        Its standard deviation given everything else, the precision of a Student-t trial included;
+        it is normal.
     log2_half_life : ndarray or None
         log2 days in people; None where the effect does not fade.
     """
@@ -194,9 +195,11 @@ def _deviation(
         kappa = trials.kappas[depth][draw][:, None] if trials.kappas else 0.0
         with np.errstate(over="ignore", invalid="ignore"):
             sd = spread(tau[draw][:, None], kappa, mean) * ratio
-        standard = special.ndtri(numbers[:, [2 + depth]])
         if depth == 0 and trials.nu is not None:
-            standard = special.stdtrit(trials.nu[draw][:, None], numbers[:, [2]])
+            # Student's t is normal given its own precision, so that evidence meets normals only.
+            nu = trials.nu[draw][:, None]
+            sd = sd * np.sqrt(nu / 2 / special.gammaincinv(nu / 2, numbers[:, [1]]))
+        standard = special.ndtri(numbers[:, [2 + depth]])
         total, variance = total + sd * standard, variance + sd**2
     return total, np.sqrt(variance)
 

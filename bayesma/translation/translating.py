@@ -61,9 +61,9 @@ def translate(
     species : str, optional
         The one species of the data to start from. Where absent: all that the model tells apart,
         alike; or, where it tells none, those of the rows in their shares.
-    human : pandas.DataFrame or StudyTable, optional
-        Human evidence (`human_evidence`): each number's position in what is predicted for it,
-        and an update of delta, b and everything else.
+    human : HumanEvidence, pandas.DataFrame or StudyTable, optional
+        Human evidence (columns as `human_evidence` takes them): each number's position in what
+        is predicted for it, and an update of delta, b and everything else.
     update : bool
         False holds the evidence out: positions only.
     assumptions : Assumptions, optional
@@ -148,8 +148,8 @@ def _notes(asked: Question, origins: Sequence[Origin]) -> list[str]:
     notes += [
         f"decay form {name}: {text}"
         for name, fit in asked.fits.items()
-        for text in fit.problems
         if not fit.converged
+        for text in fit.problems
     ]
     identified = all(one.design.tau_names for one in asked.fits.values())
     if asked.given.between_trials is None and not identified:

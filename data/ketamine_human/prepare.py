@@ -1,4 +1,4 @@
-"""Rewrite evidence.csv from the transcription in raw/."""
+"""Rewrite evidence.csv and effects.csv from the transcription in raw/."""
 
 import argparse
 import csv
@@ -30,6 +30,13 @@ REGIMENS = {
 DRUGS = {"S(+)-ketamine": "S-ketamine", "esketamine": "S-ketamine", "racemic ketamine": "ketamine"}
 # The transcription's name for the review texts it was read from, besides abstracts.
 READER_WORDS = (("seed text", "review text"), ("seed 001", "Hana 2018"))
+
+# Rows that can stand as human evidence beside a translation from animals: half-lives, and effects
+# that are one number each. What is averaged from the start of the follow-up on has a start.
+HALF_LIVES = ("H06", "H12", "H16")
+PAIN_SCORES = tuple(f"H{number}" for number in range(17, 30))
+EFFECT_SIZES = ("H30",)
+STARTS = {"H30": "0"}
 
 Row = dict[str, str]
 
@@ -134,6 +141,32 @@ def tidy(raw: Row) -> Row:
     }
 
 
+def effect(row: Row) -> Row:
+    """One tidy row as human evidence."""
+    name = row["row_id"]
+    half_life = name in HALF_LIVES
+    unit = "SMD" if name in EFFECT_SIZES else "pain 0-10"
+    return {
+        "row_id": name,
+        "study": row["study"],
+        "population": row["population"],
+        "drug": row["drug"],
+        "quantity": "half_life" if half_life else "effect",
+        "regimen": row["regimen"],
+        "start": STARTS.get(name, ""),
+        "delay": row["time"],
+        "y": row["value"],
+        "se": row["uncertainty"] if row["uncertainty_type"].startswith("SE") else "",
+        "ci_low": row["ci_low"],
+        "ci_high": row["ci_high"],
+        "unit": row["value_unit"] if half_life else unit,
+        # Pain: lower is better.
+        "direction": "" if half_life else "-1",
+        "time_reference": row["time_reference"],
+        "status": row["status"],
+    }
+
+
 def without_dittos(rows: list[Row]) -> list[Row]:
     """Rows with "as above" replaced by the regimen it stands for."""
     filled = rows[:1]
@@ -166,20 +199,24 @@ def write(path: Path, text: str) -> None:
 
 
 def main() -> int:
-    """Write the tidy table, or compare it with the committed one."""
+    """Write the tidy tables, or compare them with the committed ones."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit 1 if the committed file differs")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a committed file differs")
     check = parser.parse_args().check
-    path = HERE / "evidence.csv"
-    rows = without_dittos(read(HERE / "raw" / "evidence.csv"))
-    text = render([tidy(row) for row in rows])
-    if path.is_file() and path.read_bytes() == text.encode():
-        return 0
-    if check:
-        print("evidence.csv differs from what prepare.py makes of raw/", file=sys.stderr)
-        return 1
-    write(path, text)
-    return 0
+    rows = [tidy(row) for row in without_dittos(read(HERE / "raw" / "evidence.csv"))]
+    chosen = (*HALF_LIVES, *PAIN_SCORES, *EFFECT_SIZES)
+    effects = [effect(row) for row in rows if row["row_id"] in chosen]
+    differing = 0
+    for name, table in (("evidence.csv", rows), ("effects.csv", effects)):
+        path, text = HERE / name, render(table)
+        if path.is_file() and path.read_bytes() == text.encode():
+            continue
+        differing += 1
+        if check:
+            print(f"{name} differs from what prepare.py makes of raw/", file=sys.stderr)
+        else:
+            write(path, text)
+    return int(check and differing > 0)
 
 
 if __name__ == "__main__":
