@@ -54,6 +54,12 @@ class Population:
     posterior_sd: float
 
     @property
+    def effective(self) -> float:
+        """Effective number of draws, (sum w)^2 / sum w^2 (Kish 1965)."""
+        weights = np.exp(self.log_weights - self.log_weights.max())
+        return float(weights.sum() ** 2 / (weights**2).sum())
+
+    @property
     def learnt(self) -> float:
         """Share of the prior variance of sigma that the data took away; below 0 if they added."""
         return 1.0 - (self.posterior_sd / self.prior_sd) ** 2 if self.prior_sd > 0 else 0.0
