@@ -2,6 +2,7 @@
 
 from bayesma.translation.assumptions import Assumption, Assumptions
 from bayesma.translation.noun import Translation
+from bayesma.translation.sensitivity import translation_sensitivity
 from bayesma.translation.species import Species, species_table
 from bayesma.translation.translating import translate
 
@@ -12,4 +13,5 @@ __all__ = [
     "Translation",
     "species_table",
     "translate",
+    "translation_sensitivity",
 ]
