@@ -273,8 +273,9 @@ def test_a_new_species_departure_fades_with_the_effect():
     fit = fit_of("exponential")
     base = predicted(fit, REGIMENS, Assumptions(), to="human", at=neutral(3)).effect
     moved = predicted(fit, REGIMENS, Assumptions(), to="human", at=neutral(3, species=0.9)).effect
-    shares = base / np.array([[m + s if r == "single" else m - s for r in REGIMENS["regimen"]]
-                              for m, _, s in LEVELS])
+    shares = base / np.array(
+        [[m + s if r == "single" else m - s for r in REGIMENS["regimen"]] for m, _, s in LEVELS]
+    )
     gap = (moved - base) / shares
     np.testing.assert_allclose(gap, gap[0, 0], rtol=1e-9)  # one departure, the same at the level
     assert gap[0, 0] > 0
@@ -298,7 +299,8 @@ def test_doses_by_km_are_those_the_fda_prints():
         found = 1 / equivalent_dose(1, SPECIES[name], human)
         assert found == pytest.approx(divisor, abs=0.0501)
     table = species_table()
-    assert (table["weight"] > 0).all() and table["source"].str.contains("FDA 2005").all()
+    assert (table["weight"] > 0).all()
+    assert table["source"].str.contains("FDA 2005").all()
 
 
 DOSED = EIGHT_ROWS.assign(dose_unit="mg/kg")
@@ -347,11 +349,11 @@ def trial_at(fit, frame, at, **given):
 
 
 TRIALS = {
-    "constant": dict(peak="regimen + (1 | study)"),
-    "nested": dict(peak="regimen + (1 | study/row_id)"),
-    "student": dict(peak="regimen + (1 | study)", population="student"),
-    "proportional": dict(peak="regimen + (1 | study)", heterogeneity="proportional"),
-    "by regimen": dict(peak="regimen + (1 | study)", tau="regimen"),
+    "constant": {"peak": "regimen + (1 | study)"},
+    "nested": {"peak": "regimen + (1 | study/row_id)"},
+    "student": {"peak": "regimen + (1 | study)", "population": "student"},
+    "proportional": {"peak": "regimen + (1 | study)", "heterogeneity": "proportional"},
+    "by regimen": {"peak": "regimen + (1 | study)", "tau": "regimen"},
 }
 
 
@@ -368,7 +370,7 @@ def test_a_trial_departs_as_a_new_study_of_the_fit_does(kind):
     for point in range(2):
         # The same law gives a P value that is uniform; 1e-3 in one of a thousand seeds.
         assert stats.ks_2samp(found.deviation[:, point], own[:, point]).pvalue > 1e-3
-    if kind != "by regimen" and kind != "proportional":  # one deviation for all points of a draw
+    if kind not in {"by regimen", "proportional"}:  # one deviation for all points of a draw
         np.testing.assert_allclose(found.deviation[:, 0], found.deviation[:, 1], rtol=1e-12)
     standard = found.deviation / found.deviation_sd
     if kind != "student":
@@ -430,7 +432,7 @@ def test_a_form_without_decay_leaves_no_half_life():
 
 def test_the_same_seed_gives_the_same_draws():
     fit = sampled(FAMILIES["plateau"])
-    ask = dict(delay=[3.0, 7.0], regimen="repeated", draws=200)
+    ask = {"delay": [3.0, 7.0], "regimen": "repeated", "draws": 200}
     first, again, other = (translate(fit, **ask, seed=s) for s in (1, 1, 2))
     for name in ("effect", "trial", "half_life"):
         assert getattr(first, name).equals(getattr(again, name))
@@ -448,5 +450,6 @@ def test_numbers_are_picked_and_frozen_by_source():
         assert mixed.parts[name] is source.parts[name]
     assert (one.taken(np.array([3, 0])).parts["species"] == one.parts["species"][[3, 0]]).all()
     moved = one.replaced("fit", np.ones((5, 1)))
-    assert (moved.parts["fit"] < 1).all() and len(moved) == 5
+    assert (moved.parts["fit"] < 1).all()
+    assert len(moved) == 5
     assert {name: part.shape[1] for name, part in one.parts.items()} == dict(FACTORS)

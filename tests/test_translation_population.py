@@ -167,7 +167,8 @@ def test_where_the_model_tells_no_species_apart_sigma_is_its_prior():
 
 def test_species_alike_leave_the_fit_as_it_is():
     told = population(np.ones((5, 2)), 1.0, None)
-    assert (told.sigma == 0).all() and (told.log_weights == 0).all()
+    assert (told.sigma == 0).all()
+    assert (told.log_weights == 0).all()
     assert told.learnt == 0.0
     assert told.levels == 3
 

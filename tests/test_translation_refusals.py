@@ -39,7 +39,10 @@ def fading():
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [
-        ({"to": "unicorn"}, "species 'unicorn' is not in the table of body weights; known: .*; add"),
+        (
+            {"to": "unicorn"},
+            "species 'unicorn' is not in the table of body weights; known: .*; add",
+        ),
         ({"to": "humn"}, "did you mean 'human'"),
         ({"delay": None}, r"the effect depends on the delay: name it, delay=\[1, 7, 28\]"),
         ({"delay": -1.0}, "delays are finite and 0 or more"),
@@ -88,7 +91,7 @@ def test_a_model_with_a_dose_needs_one_per_kg():
     # 1 to 4 mg/kg of rats and mice are less in people.
     assert any("beyond what was tried" in n for n in translate(fit, draws=9, dose=50).notes)
     other = fit_of(BY_DOSE, EIGHT_ROWS.assign(dose_unit="mg"))
-    with pytest.raises(QueryError, match="the animals' doses are in mg: .*keep the rows in mg/kg"):
+    with pytest.raises(QueryError, match=r"the animals' doses are in mg: .*keep the rows in mg/kg"):
         translate(other, draws=20, dose=0.5)
 
 
@@ -120,14 +123,14 @@ def test_species_that_interact_have_to_be_named(spec, where):
 
 def test_rows_that_do_not_say_their_species_need_it_named():
     fit = fit_of(rows=EIGHT_ROWS.drop(columns="species"))
-    with pytest.raises(QueryError, match="no column 'species'.*name it, species='rat'"):
+    with pytest.raises(QueryError, match=r"no column 'species'.*name it, species='rat'"):
         translate(fit, **ASK)
     assert translate(fit, species="rat", **ASK).notes[0] == "From rat"
 
 
 def test_a_species_of_the_data_that_no_table_weighs():
     rows = EIGHT_ROWS.assign(species=["rat", "quokka"] * 4)
-    with pytest.raises(QueryError, match="'quokka' is not in the table.*bm.Assumptions"):
+    with pytest.raises(QueryError, match=r"'quokka' is not in the table.*bm.Assumptions"):
         translate(fit_of(rows=rows), **ASK)
     own = Assumptions(species={"quokka": Species(3.0, 12.0)})
     found = translate(fit_of(rows=rows), assumptions=own, **ASK)
@@ -139,10 +142,12 @@ def test_a_measure_without_a_default_needs_delta_stated():
     rows = EIGHT_ROWS.assign(measure="ROM")
     spec = ModelSpec(peak="regimen", decay="none")
     fit = fit_of(spec, rows, measure="ROM")
-    with pytest.raises(QueryError, match="measure ROM: .* has a default for SMD only"):
+    with pytest.raises(QueryError, match=r"measure ROM: .* has a default for SMD only"):
         translate(fit, draws=20, regimen="single")
     own = Assumptions(discrepancy=priors.normal(0, 0.2), between_species=priors.half_normal(0.2))
-    assert translate(fit, draws=20, regimen="single", assumptions=own).effect.attrs["units"] == "ROM"
+    assert (
+        translate(fit, draws=20, regimen="single", assumptions=own).effect.attrs["units"] == "ROM"
+    )
     smd = fit_of(spec)
     with pytest.raises(QueryError, match="different measures: ROM, SMD"):
         translate({"a": fit, "b": smd}, draws=20, regimen="single", assumptions=own)
@@ -153,9 +158,10 @@ def test_a_measure_without_a_default_needs_delta_stated():
 
 def test_delays_beyond_the_animals_warn_once(fading):
     with pytest.warns(ExtrapolationWarning, match=r"1 of 2 points lie outside") as told:
-        found = translate([fading, fit_of(ModelSpec(peak="regimen", half_life="regimen",
-                                                    decay="weibull"))],
-                          **{**ASK, "delay": [7.0, 90.0]})
+        found = translate(
+            [fading, fit_of(ModelSpec(peak="regimen", half_life="regimen", decay="weibull"))],
+            **{**ASK, "delay": [7.0, 90.0]},
+        )
     assert len(told) == 1
     assert found.effect["beyond_data"].values.tolist() == [False, True]
 
@@ -165,8 +171,9 @@ def test_few_species_are_mostly_assumed_and_none_wholly(fading):
     assert any(
         "rests on 2 species" in note and note.endswith("mostly assumed") for note in two.notes
     )
-    assert any("spread of species is its prior, HalfNormal(1)" in n
-               for n in translate(fading, **ASK).notes)
+    assert any(
+        "spread of species is its prior, HalfNormal(1)" in n for n in translate(fading, **ASK).notes
+    )
     alike = translate(fading, assumptions=Assumptions(between_species=None), **ASK)
     assert any("species are taken as alike" in note for note in alike.notes)
 
@@ -175,12 +182,15 @@ def test_few_effective_draws_are_told():
     wide = ModelSpec(peak="species", decay="none", priors={"peak_contrast": priors.normal(0, 500)})
     rows = EIGHT_ROWS.assign(species=["rat", "mouse", "dog", "rabbit"] * 2)
     found = translate(fit_of(wide, rows), draws=20)
-    assert any("posterior draws are effective" in note and "peak_contrast" in note
-               for note in found.notes)
+    assert any(
+        "posterior draws are effective" in note and "peak_contrast" in note for note in found.notes
+    )
 
 
 def test_unidentified_heterogeneity_is_that_of_people_and_said(fading):
-    assert any("tau ~ HalfNormal(0.5), of human trials" in n for n in translate(fading, **ASK).notes)
+    assert any(
+        "tau ~ HalfNormal(0.5), of human trials" in n for n in translate(fading, **ASK).notes
+    )
     own = Assumptions(between_trials=priors.half_normal(0.3))
     found = translate(fading, assumptions=own, **ASK)
     assert not any("of human trials" in note for note in found.notes)
@@ -193,8 +203,14 @@ def test_a_fit_that_has_not_converged_says_so():
 
 def test_a_result_prints_its_assumptions_with_their_sources(fading):
     text = str(translate(fading, **ASK))
-    for part in ("mean effect in people", "half-life of the effect in people",
-                 "no_translation = 0.333", "Hackam & Redelmeier 2006", "Hu & Hayton 2001", "Notes"):
+    for part in (
+        "mean effect in people",
+        "half-life of the effect in people",
+        "no_translation = 0.333",
+        "Hackam & Redelmeier 2006",
+        "Hu & Hayton 2001",
+        "Notes",
+    ):
         assert part in text
     table = translate(fading, **ASK).summary()
     assert {"regimen", "delay", "p_positive", "trial_low", "trial_p_positive"} <= set(table)
@@ -220,8 +236,18 @@ def test_assumptions_refuse_all_that_is_wrong_at_once():
         )
     lines = str(caught.value).splitlines()
     assert len(lines) == 10
-    for name in ("discrepancy", "between_species", "exponent", "no_translation", "no_scaling",
-                 "fades", "dose_spread", "within_trial", "no assumption 'scaling'", "quokka"):
+    for name in (
+        "discrepancy",
+        "between_species",
+        "exponent",
+        "no_translation",
+        "no_scaling",
+        "fades",
+        "dose_spread",
+        "within_trial",
+        "no assumption 'scaling'",
+        "quokka",
+    ):
         assert any(name in line for line in lines), name
 
 
@@ -229,8 +255,9 @@ def test_every_assumption_has_a_source_and_ones_own_is_named():
     usual = Assumptions()
     assert all(one.source and one.about for one in usual.records)
     assert not any(one.source == "stated by the user" for one in usual.records)
-    own = Assumptions(no_translation=0.2, exponent=priors.normal(0.3, 0.1),
-                      sources={"exponent": "a paper"})
+    own = Assumptions(
+        no_translation=0.2, exponent=priors.normal(0.3, 0.1), sources={"exponent": "a paper"}
+    )
     table = own.table
     assert table.loc["no_translation", "source"] == "stated by the user"
     assert table.loc["exponent", "source"] == "a paper"
@@ -242,7 +269,8 @@ def test_every_assumption_has_a_source_and_ones_own_is_named():
 def test_assumptions_are_frozen_alike_and_pickle():
     own = Assumptions(no_translation=0.2, species={"quokka": Species(3.0, 12.0, "a zoo")})
     again = pickle.loads(pickle.dumps(own))
-    assert again == own and again != Assumptions()
+    assert again == own
+    assert again != Assumptions()
     assert again.species["quokka"].source == "a zoo"
     with pytest.raises(FrozenInstanceError, match="cannot assign"):
         own.fades = True
@@ -251,8 +279,13 @@ def test_assumptions_are_frozen_alike_and_pickle():
 
 
 def test_species_by_other_spellings():
-    for name, same in (("Rats", "rat"), ("mice", "mouse"), ("Guinea  Pigs", "guinea pig"),
-                       ("beagle", "dog"), ("MAN", "human")):
+    for name, same in (
+        ("Rats", "rat"),
+        ("mice", "mouse"),
+        ("Guinea  Pigs", "guinea pig"),
+        ("beagle", "dog"),
+        ("MAN", "human"),
+    ):
         assert species_of(name) is SPECIES[same]
     own = {"rat": Species(0.3, 7.0)}
     assert species_of("Rat", own).weight == 0.3

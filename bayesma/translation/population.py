@@ -105,4 +105,8 @@ def _quantiles(nodes: Floats, weight: Floats, steps: Floats) -> Floats:
     heights = np.cumsum(weight, axis=1)
     # Half of each node's own weight lies below it.
     heights = (heights - weight / 2) / heights[:, -1:]
-    return np.array([np.interp(steps, row, nodes) for row in heights])
+    # One interpolation for all rows, each lifted above the last; none may reach into the next.
+    lift = np.arange(len(weight))[:, None]
+    at = np.clip(steps, heights[:, :1], heights[:, -1:]) + lift
+    values = np.interp(at.ravel(), (heights + lift).ravel(), np.tile(nodes, len(weight)))
+    return values.reshape(at.shape)

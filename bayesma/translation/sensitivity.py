@@ -68,9 +68,9 @@ def translation_sensitivity(
         effect measure; `trial_low`, `trial_high`, `trial_p_positive` of one new trial's true
         effect; and where the effect fades `half_life`, `half_life_low`, `half_life_high` (d).
         Changed are: delta (its scale halved and doubled, and fading with the effect), the
-        probability of no translation (0, 0.5), the scaling of time (always, never, and its exponent's
-        spread), the species (the scale of their spread, alike, each alone), tau of human trials,
-        the doubt of the dose, and each decay form alone; those that have no say here are left out,
+        probability of no translation (0, 0.5), the scaling of time (always, never, and the spread
+        of its exponent), the species (the scale of their spread, alike, each alone), tau of human
+        trials, the doubt of the dose, and each decay form alone. What has no say here is left out,
         and so is a value that is the base's.
 
     Raises
@@ -162,7 +162,9 @@ def _of_time(given: Assumptions) -> list[Change]:
     for value, words in ((0.0, "always by body weight"), (1.0, "never")):
         if value != given.no_scaling:
             found.append(("scaling of time", words, {"no_scaling": value}))
-    return found + (_scaled(given, "exponent", "SD of the exponent") if given.no_scaling < 1 else [])
+    return found + (
+        _scaled(given, "exponent", "SD of the exponent") if given.no_scaling < 1 else []
+    )
 
 
 def _scaled(given: Assumptions, name: str, words: str) -> list[Change]:
