@@ -7,6 +7,7 @@ from bayesma.translation.mixtures import NormalMixture
 from bayesma.translation.noun import Translation
 from bayesma.translation.rules import BayesianRule, ClassicalRule
 from bayesma.translation.samplesizes import effective_sample_size
+from bayesma.translation.sensitivity import translation_sensitivity
 from bayesma.translation.species import Species, species_table
 from bayesma.translation.translating import translate
 from bayesma.translation.trials import Assurance, assurance
@@ -30,5 +31,6 @@ __all__ = [
     "map_prior",
     "species_table",
     "translate",
+    "translation_sensitivity",
     "uncertainty_budget",
 ]

@@ -54,6 +54,12 @@ class Population:
     posterior_sd: float
 
     @property
+    def effective(self) -> float:
+        """Effective number of draws, (sum w)^2 / sum w^2 (Kish 1965)."""
+        weights = np.exp(self.log_weights - self.log_weights.max())
+        return float(weights.sum() ** 2 / (weights**2).sum())
+
+    @property
     def learnt(self) -> float:
         """Share of the prior variance of sigma that the data took away; below 0 if they added."""
         return 1.0 - (self.posterior_sd / self.prior_sd) ** 2 if self.prior_sd > 0 else 0.0
@@ -99,4 +105,8 @@ def _quantiles(nodes: Floats, weight: Floats, steps: Floats) -> Floats:
     heights = np.cumsum(weight, axis=1)
     # Half of each node's own weight lies below it.
     heights = (heights - weight / 2) / heights[:, -1:]
-    return np.array([np.interp(steps, row, nodes) for row in heights])
+    # One interpolation for all rows, each lifted above the last; none may reach into the next.
+    lift = np.arange(len(weight))[:, None]
+    at = np.clip(steps, heights[:, :1], heights[:, -1:]) + lift
+    values = np.interp(at.ravel(), (heights + lift).ravel(), np.tile(nodes, len(weight)))
+    return values.reshape(at.shape)

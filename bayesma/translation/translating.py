@@ -24,6 +24,8 @@ __all__ = ["grids_of", "translate"]
 
 # Of the prior variance of sigma: where the data took away less, its spread is mostly assumed.
 MOSTLY = 0.5
+# Effective draws below which a 95% interval's ends are noise.
+FEWEST = 400
 
 
 def translate(
@@ -176,7 +178,15 @@ def _population_notes(asked: Question, origin: Origin) -> list[str]:
         f"the spread of species rests on {told.levels} species: SD {mean:.2g}, "
         f"of whose prior variance ({prior}) the data took away {max(told.learnt, 0):.0%}"
     )
-    return [said + (": mostly assumed" if told.learnt < MOSTLY else "")]
+    found = [said + (": mostly assumed" if told.learnt < MOSTLY else "")]
+    if told.effective < FEWEST:
+        found.append(
+            f"only {told.effective:.0f} of {len(told.log_weights)} posterior draws are effective "
+            f"once their prior of species is {prior}: do not trust the last digits, nor much else "
+            "below 100; fit again with a prior of peak_contrast nearer to the spread of species, "
+            "or with more draws"
+        )
+    return found
 
 
 def _labelled(
