@@ -20,7 +20,7 @@ from bayesma.translation.origins import Origin
 from bayesma.translation.prediction import Prediction
 from bayesma.translation.species import Species, species_of
 
-__all__ = ["PEOPLE", "Fits", "Question", "fits_of", "prediction_at", "question"]
+__all__ = ["PEOPLE", "Fits", "Question", "fits_of", "prediction_at", "question", "weights_of"]
 
 PEOPLE = "human"
 Fits = Fit | Sequence[Fit] | Mapping[str, Fit]
@@ -94,7 +94,7 @@ def question(
     target = species_of(to, given.species)
     people = species_of(PEOPLE, given.species)
     name = PEOPLE if target is people else to
-    return Question(fits, _weights(fits, weights), name, target, named, amounts[0], given)
+    return Question(fits, weights_of(fits, weights), name, target, named, amounts[0], given)
 
 
 def fits_of(fit: Fits) -> dict[str, Fit]:
@@ -124,7 +124,7 @@ def fits_of(fit: Fits) -> dict[str, Fit]:
     return found
 
 
-def _weights(
+def weights_of(
     fits: Mapping[str, Fit], weights: Mapping[str, float] | Sequence[float] | None
 ) -> NDArray[np.float64]:
     if weights is None:
