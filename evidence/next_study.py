@@ -35,7 +35,7 @@ CANDIDATES = pd.DataFrame(
         "n": [50, 20, 8],
     }
 )
-TARGET = Target("contrast", to=None, delay=7, pair={"regimen": ("repeated", "single")})
+TARGET = Target("contrast", to=None, delay=3, pair={"regimen": ("repeated", "single")})
 
 
 def with_result(rows: pd.DataFrame, fit: bm.Fit, candidate: pd.Series, d: float) -> Design:
@@ -56,11 +56,14 @@ def refitted(rows: pd.DataFrame, fit: bm.Fit, candidate: pd.Series, results: lis
     out = []
     for number, d in enumerate(results):
         plan = with_result(rows, fit, candidate, d)
-        settings = Settings(seed=SEED + number, draws=1500, tune=800, chains=4, progress=False)
+        settings = Settings(
+            seed=SEED + number, draws=1000, tune=500, target_accept=0.9, progress=False
+        )
         tree = sample(engine.with_data(**data_of(plan)), settings)
         again = bm.Fit(tree, plan)
         sides = [effect_at(again, points_of(grid(again, **side))).ravel() for side in TARGET.sides]
         out.append((sides[0] - sides[1]).var())
+        print(f"result {number + 1} of {len(results)}: {d:.2f}, variance {out[-1]:.4f}", flush=True)
     return out
 
 
@@ -68,7 +71,7 @@ def main() -> None:
     """Write the page."""
     rows = bm.load_dataset("simulated_decay").frame
     rows = rows[rows["study"].isin(sorted(rows["study"].unique())[:STUDIES])]
-    fit = bm.fit(bm.effect_sizes(rows), SPEC, seed=SEED, draws=4000, progress=False)
+    fit = bm.fit(bm.effect_sizes(rows), SPEC, seed=SEED, draws=3000, progress=False)
     answer = next_study(fit, CANDIDATES, TARGET, draws=16_000, seed=SEED)
     asked = _question(fit, TARGET, None, None, None, None)
     read = candidates_of(asked, CANDIDATES)
@@ -88,13 +91,17 @@ def main() -> None:
         gaps = fitted - weighed
         lines.append(
             {
-                "regimen": row["regimen"], "delay (d)": row["delay"], "n per arm": row["n"],
-                "next_study": found["reduction"], "mcse": found["mcse"],
+                "regimen": row["regimen"],
+                "delay (d)": row["delay"],
+                "n per arm": row["n"],
+                "next_study": found["reduction"],
+                "mcse": found["mcse"],
                 "weighed, these results": 1 - weighed.mean(),
                 "fitted again": 1 - fitted.mean(),
-                "difference": -gaps.mean(), "se": gaps.std(ddof=1) / np.sqrt(RESULTS),
+                "difference": -gaps.mean(),
+                "se": gaps.std(ddof=1) / np.sqrt(RESULTS),
                 "correlation": np.corrcoef(fitted, weighed)[0, 1],
-            }  # fmt: skip
+            }
         )
         print(lines[-1], flush=True)
     page = f"""# What the next study would tell, by fitting again

@@ -127,6 +127,13 @@ def fits_of(fit: Fits) -> dict[str, Fit]:
 def weights_of(
     fits: Mapping[str, Fit], weights: Mapping[str, float] | Sequence[float] | None
 ) -> NDArray[np.float64]:
+    """Return the weights of fits, alike where none are given; they add to 1.
+
+    Raises
+    ------
+    QueryError
+        If they do not fit.
+    """
     if weights is None:
         return np.full(len(fits), 1 / len(fits))
     if isinstance(weights, Mapping):

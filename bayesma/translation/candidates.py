@@ -111,9 +111,8 @@ def _frame(candidates: Any) -> tuple[pd.DataFrame, bool]:
         numbered = False
         axes = {str(name): _listed(value) for name, value in candidates.items()}
         frame = pd.DataFrame(list(itertools.product(*axes.values())), columns=list(axes))
-    elif isinstance(candidates, Sequence) and not isinstance(candidates, str):
-        if all(isinstance(one, Mapping) for one in candidates):
-            frame = pd.DataFrame(list(candidates), index=range(1, len(candidates) + 1))
+    elif isinstance(candidates, Sequence) and all(isinstance(one, Mapping) for one in candidates):
+        frame = pd.DataFrame(list(candidates), index=range(1, len(candidates) + 1))
     remedy = "give a table with one row per experiment, or lists by column: {'n': [8, 12], ...}"
     if frame is None:
         kind = type(candidates).__name__
@@ -155,7 +154,7 @@ class _Reader:
             if name not in known
         ]
         needed = {SIZE: "animals per arm"} | ({DELAY: "when it measures"} if self.fades else {})
-        needed |= {name: "the effect fades differently by it" for name in self.cells}
+        needed |= dict.fromkeys(self.cells, "the effect fades differently by it")
         return faults + [
             Fault(f"is missing ({why})", "add the column", column=name)
             for name, why in needed.items()
@@ -173,7 +172,9 @@ class _Reader:
             named.pop(COLUMN, None)
         for name in self.cells:
             if name not in given:
-                wrong.append((name, None, "is empty: the effect fades differently by it", "name it"))
+                wrong.append(
+                    (name, None, "is empty: the effect fades differently by it", "name it")
+                )
         asked = {name: self._cell(name, value, new, wrong) for name, value in named.items()}
         if self.fades:
             asked[DELAY] = self._delay(given.get(DELAY), wrong)
@@ -203,9 +204,7 @@ class _Reader:
                 wrong.append((COLUMN, name, "is in the data by another name", f"write '{spelt}'"))
         if COLUMN in self.cells and self.asked.named is None:
             remedy = f"keep to {', '.join(self.seen)}, or name the one to start from, species="
-            wrong.append(
-                (COLUMN, name, "is not in the data, and effects fade by species", remedy)
-            )
+            wrong.append((COLUMN, name, "is not in the data, and effects fade by species", remedy))
         return name
 
     def _cell(self, name: str, value: Any, new: str | None, wrong: list[Wrong]) -> Any:
@@ -215,7 +214,7 @@ class _Reader:
         for plan, fit in zip(self.plans, self.asked.fits.values(), strict=True):
             if name not in covariates_of(plan):
                 continue
-            cells = {cell: AVERAGE for cell in plan.cells}
+            cells = dict.fromkeys(plan.cells, AVERAGE)
             try:
                 value = grid(fit, **{**cells, name: value})[name].values[0].item()
             except BayesmaError as error:
@@ -291,8 +290,8 @@ def covariates_of(plan: Design) -> set[str]:
 
 def _seen(plan: Design, named: str | None) -> tuple[str, ...]:
     """Return the species in the data; the one to start from where they do not say."""
-    column = plan.frame[COLUMN].dropna() if COLUMN in plan.frame else []
-    found = tuple(sorted({level_text(cell) for cell in column}))
+    cells = list(plan.frame[COLUMN].dropna()) if COLUMN in plan.frame else []
+    found = tuple(sorted({level_text(cell) for cell in cells}))
     return found or (() if named is None else (named,))
 
 

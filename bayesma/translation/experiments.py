@@ -200,7 +200,9 @@ def _frame(fit: Fit, candidate: Candidate, named_species: str | None) -> pd.Data
     """Return the candidate as a row of the fit's covariates; what is not named is averaged."""
     plan = fit.design
     names = covariates_of(plan)
-    asked: dict[str, Any] = {name: value for name, value in candidate.asked.items() if name in names}
+    asked: dict[str, Any] = {
+        name: value for name, value in candidate.asked.items() if name in names
+    }
     if "delay" in candidate.asked:
         asked["delay"] = candidate.asked["delay"]
     if COLUMN in plan.cells and candidate.new_species is not None:
@@ -274,4 +276,5 @@ def _of_size(fit: Fit, draw: NDArray[np.int64], n: int) -> Floats | float:
     term = fit.design.small_study
     if term is None:
         return 0.0
-    return _flat(fit)["small_study"][draw] * (1 / np.sqrt(2 * n) - term.centre) / term.scale
+    own = (1 / np.sqrt(2 * n) - term.centre) / term.scale
+    return np.asarray(_flat(fit)["small_study"][draw] * own)

@@ -55,7 +55,8 @@ class NextStudy:
     irreducible : float
         Share of the target's variance that no experiment in animals can take away:
         1 - Var(E[target | all that animals can show]) / Var(target).
-    assumptions : Assumptions
+    assumptions : Assumptions or None
+        None where nothing rests on them: a target and candidates of the animals in the data.
     forms : mapping of str to float
         Decay forms by name, with their weights.
     notes : tuple of str
@@ -65,7 +66,7 @@ class NextStudy:
     target: Target
     table: pd.DataFrame
     irreducible: float
-    assumptions: Assumptions
+    assumptions: Assumptions | None
     forms: Mapping[str, float]
     notes: tuple[str, ...]
     seed: int
@@ -78,8 +79,10 @@ class NextStudy:
             f"away {best['reduction']:.1%} (SD {best['sd_now']:.3g} to {best['sd_after']:.3g}); "
             f"{self.irreducible:.0%} no experiment in animals can take away"
         )
-        table = self.table.round(4).to_string(index=False)
-        return "\n".join([said, table, "Assumptions", str(self.assumptions), "Notes", *self.notes])
+        parts = [said, self.table.round(4).to_string(index=False)]
+        if self.assumptions is not None:
+            parts += ["Assumptions", str(self.assumptions)]
+        return "\n".join([*parts, "Notes", *self.notes])
 
 
 def next_study(
@@ -181,7 +184,7 @@ def next_study(
         target,
         _table(asked, read, found, moments),
         irreducible,
-        asked.given,
+        asked.given if _rests(target, read) else None,
         dict(zip(asked.fits, map(float, asked.weights), strict=True)),
         tuple(notes),
         seed,
@@ -206,6 +209,11 @@ def _question(
 
 def _is_target(asked: Question, target: Target, name: str) -> bool:
     return target.to is not None and species_of(name, asked.given.species) is asked.target
+
+
+def _rests(target: Target, read: Candidates) -> bool:
+    """Return whether species are drawn from a population, so that assumptions matter."""
+    return target.to is not None or any(one.new_species is not None for one in read.each)
 
 
 def _check_new(asked: Question, read: Candidates, assumptions: Assumptions | None) -> None:
@@ -240,11 +248,11 @@ def _particles(
     log_weights = []
     for fit in asked.fits.values():
         size = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"]
-        if target.to is None and not new:
-            log_weights.append(np.zeros(size))
-        else:
+        if _rests(target, read):
             told = population(*contrasts_of(fit), asked.given.between_species)
             log_weights.append(told.log_weights)
+        else:
+            log_weights.append(np.zeros(size))
     return particles_of(log_weights, asked.weights, [*new, asked.target], draws, rng)
 
 
