@@ -197,6 +197,8 @@ def log_noncentral_t(d: ArrayLike, df: ArrayLike, mean: ArrayLike, variance: Arr
     # c - x^2 = (m^2/v) nu / (nu + a)
     out = log_constant(nu, 1) - 0.5 * np.log(v) - 0.5 * (nu + 1) * np.log1p(a / nu)
     out -= 0.5 * m**2 / v * (nu / (nu + a))
+    if np.ndim(df) == 0:  # one SD's degrees of freedom for all: nothing to look for
+        return np.asarray((out + Moments(nu[:1]).log(x[None])[0]).reshape(shape))
     known, which = np.unique(nu, return_inverse=True)
     for i, own in enumerate(known):
         mine = np.flatnonzero(which == i)

@@ -28,6 +28,7 @@ __all__ = [
     "fits_of",
     "prediction_at",
     "question",
+    "weights_of",
 ]
 
 PEOPLE = "human"
@@ -102,7 +103,7 @@ def question(
     target = species_of(to, given.species)
     people = species_of(PEOPLE, given.species)
     name = PEOPLE if target is people else to
-    return Question(fits, _weights(fits, weights), name, target, named, amounts[0], given)
+    return Question(fits, weights_of(fits, weights), name, target, named, amounts[0], given)
 
 
 def fits_of(fit: Fits) -> dict[str, Fit]:
@@ -132,9 +133,16 @@ def fits_of(fit: Fits) -> dict[str, Fit]:
     return found
 
 
-def _weights(
+def weights_of(
     fits: Mapping[str, Fit], weights: Mapping[str, float] | Sequence[float] | None
 ) -> NDArray[np.float64]:
+    """Return the weights of fits, alike where none are given; they add to 1.
+
+    Raises
+    ------
+    QueryError
+        If they do not fit.
+    """
     if weights is None:
         return np.full(len(fits), 1 / len(fits))
     if isinstance(weights, Mapping):

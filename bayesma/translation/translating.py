@@ -20,7 +20,7 @@ from bayesma.translation.noun import Translation
 from bayesma.translation.origins import COLUMN, Origin
 from bayesma.translation.prediction import Predicted, Prediction
 
-__all__ = ["grids_of", "translate"]
+__all__ = ["grid_of", "grids_of", "population_notes", "translate"]
 
 # Of the prior variance of sigma: where the data took away less, its spread is mostly assumed.
 MOSTLY = 0.5
@@ -125,10 +125,11 @@ def translate(
 
 def grids_of(asked: Question, delay: Any, covariates: Mapping[str, Any]) -> list[xr.Dataset]:
     """Return the points as each fit knows them."""
-    return [_grid(fit, asked, delay, covariates) for fit in asked.fits.values()]
+    return [grid_of(fit, asked, delay, covariates) for fit in asked.fits.values()]
 
 
-def _grid(fit: Fit, asked: Question, delay: Any, covariates: Mapping[str, Any]) -> xr.Dataset:
+def grid_of(fit: Fit, asked: Question, delay: Any, covariates: Mapping[str, Any]) -> xr.Dataset:
+    """Return the points as one fit knows them: with the species to start from, and the dose."""
     plan = fit.design
     if delay is None and plan.spec.family.parameters:
         raise QueryError("the effect depends on the delay: name it, delay=[1, 7, 28] (days)")
@@ -159,11 +160,11 @@ def _notes(asked: Question, origins: Sequence[Origin]) -> list[str]:
             "heterogeneity between trials is not identified by these animals: "
             f"tau ~ {FALLBACK_TRIALS}, of human trials"
         )
-    notes += _population_notes(asked, origins[0])
+    notes += population_notes(asked, origins[0])
     return notes + dose_notes(asked.first, asked.dose, asked.target, asked.given.species)
 
 
-def _population_notes(asked: Question, origin: Origin) -> list[str]:
+def population_notes(asked: Question, origin: Origin) -> list[str]:
     """Return how much of the spread of species is its prior."""
     told, prior = origin.population, asked.given.between_species
     if prior is None:

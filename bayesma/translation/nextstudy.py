@@ -1,0 +1,374 @@
+"""next_study(): which experiment in animals would tell most of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesma.errors import QueryError
+from bayesma.priors import Prior
+from bayesma.queries.grids import outside
+from bayesma.translation.asked import (
+    PEOPLE,
+    STANDARDISED,
+    Fits,
+    Question,
+    fits_of,
+    question,
+    weights_of,
+)
+from bayesma.translation.assumptions import Assumptions
+from bayesma.translation.candidates import Candidate, Candidates, candidates_of, covariates_of
+from bayesma.translation.experiments import law_of, outcomes_of
+from bayesma.translation.learning import Learnt, learnt
+from bayesma.translation.origins import COLUMN, contrasts_of
+from bayesma.translation.particles import Particles, particles_of
+from bayesma.translation.population import population
+from bayesma.translation.species import species_of
+from bayesma.translation.targets import Moments, Sought, Target, sought_of
+from bayesma.translation.translating import population_notes
+
+__all__ = ["NextStudy", "next_study"]
+
+# A particle with more of the target's variance than this, and fewer effective ones, are told.
+HEAVY, FEW = 0.01, 100
+
+
+@dataclass(frozen=True)
+class NextStudy:
+    """Candidate experiments by what they would tell of a target.
+
+    Attributes
+    ----------
+    target : Target
+    table : pandas.DataFrame
+        One row per candidate, best first: its columns; `reduction`, the share of the target's
+        variance that its results take away on average, 1 - E_y[Var(target | data, y)] /
+        Var(target | data); `mcse`, Monte Carlo standard error of that; `sd_now` and `sd_after`
+        (the root of the variance left on average), in the effect measure, or in doublings for
+        half-lives; `rank`; `beyond_data`, whether it measures outside the delays of the data.
+    irreducible : float
+        Share of the target's variance that no experiment in animals can take away:
+        1 - Var(E[target | all that animals can show]) / Var(target).
+    assumptions : Assumptions or None
+        None where nothing rests on them: a target and candidates of the animals in the data.
+    forms : mapping of str to float
+        Decay forms by name, with their weights.
+    notes : tuple of str
+    seed : int
+    """
+
+    target: Target
+    table: pd.DataFrame
+    irreducible: float
+    assumptions: Assumptions | None
+    forms: Mapping[str, float]
+    notes: tuple[str, ...]
+    seed: int
+
+    def __str__(self) -> str:
+        """Return the answer, the table, the assumptions and the notes."""
+        best = self.table.iloc[0]
+        said = (
+            f"{self.target.words}: of its variance the best of {len(self.table)} candidates takes "
+            f"away {best['reduction']:.1%} (SD {best['sd_now']:.3g} to {best['sd_after']:.3g}); "
+            f"{self.irreducible:.0%} no experiment in animals can take away"
+        )
+        parts = [said, self.table.round(4).to_string(index=False)]
+        if self.assumptions is not None:
+            parts += ["Assumptions", str(self.assumptions)]
+        return "\n".join([*parts, "Notes", *self.notes])
+
+
+def next_study(
+    fit: Fits,
+    candidates: Any,
+    target: Target,
+    *,
+    species: str | None = None,
+    dose: float | str | None = None,
+    between_studies: Prior | None = None,
+    assumptions: Assumptions | None = None,
+    weights: Mapping[str, float] | Sequence[float] | None = None,
+    draws: int = 8000,
+    seed: int = 0,
+) -> NextStudy:
+    """Rank experiments in animals by how much of a target's variance their results take away.
+
+    reduction = 1 - E_y[Var(target | data, y)] / Var(target | data)
+
+    A posterior draw of everything that animals can show (the fit's parameters, its decay form,
+    the spread and mean of species, exponents of body weight) is weighted by the density of the
+    result y that an experiment may find, its own study effect integrated out. What is of people
+    alone (delta, whether effects translate, their own deviation) stays as it is.
+
+    Parameters
+    ----------
+    fit : Fit, or sequence or mapping of Fit
+        As `translate` takes them; several forms are also told apart by an experiment.
+    candidates : pandas.DataFrame, sequence of mappings, or mapping of str to sequence
+        Columns: the model's covariates, `species`, `delay` (days or texts), `n` animals per arm,
+        and `k` independent studies (1 where absent). Of a mapping of lists all combinations are
+        taken. A species that is not in the data is drawn from the population of species, its time
+        stretched by body weight. A factor that is not named is averaged over the rows.
+    target : Target
+    species : str, optional
+        The one species of the data to start from, as in `translate`.
+    dose : float or str, optional
+        In the target, as in `translate`.
+    between_studies : Prior, optional
+        Of tau between animal studies where a fit does not identify it; animal_smd_2026 for SMDs.
+    assumptions : Assumptions, optional
+    weights : mapping of str to float, or sequence of float, optional
+        Of the decay forms.
+    draws : int
+        Number of draws.
+    seed : int
+
+    Returns
+    -------
+    NextStudy
+
+    Raises
+    ------
+    TableError
+        With everything that is wrong with the candidates.
+    QueryError
+        If the target, the fits and the assumptions do not go together.
+
+    Warns
+    -----
+    ExtrapolationWarning
+        Where the target lies outside the delays of the animals.
+
+    References
+    ----------
+    Expected reduction of a posterior variance: Raiffa & Schlaifer 1961, Applied statistical
+    decision theory, ch. 5 (preposterior analysis).
+    """
+    if not isinstance(target, Target):
+        raise QueryError(f"target = {target!r}: use bm.Target('effect', delay=7, at={{...}})")
+    if draws < 1000:
+        raise QueryError(f"draws = {draws}: at least 1000")
+    asked = _question(fit, target, dose, species, assumptions, weights)
+    read = candidates_of(asked, candidates)
+    told = outcomes_of(asked, between_studies)
+    _check_new(asked, read, assumptions)
+    sought = sought_of(asked, target)
+    rng = np.random.default_rng(seed)
+    particles = _particles(asked, target, read, draws, rng)
+    moments = sought.moments(particles)
+    _check_moments(target, moments)
+    found = []
+    for one in read.each:
+        meets = one.new_species is not None and _is_target(asked, target, one.new_species)
+        own = sought.moments(particles, met=True) if meets else moments
+        law = law_of(asked, one, told, particles)
+        found.append(learnt(own, law, one.k, particles.groups, rng))
+    other = target.to not in (None, PEOPLE)
+    shown = sought.moments(particles, met=True) if other else moments
+    irreducible = float(shown.variance.mean() / shown.total)
+    notes = [
+        *_starting_notes(asked, sought, read),
+        *told.notes,
+        *_candidate_notes(asked, read),
+        *_share_notes(sought, particles, moments, irreducible, rng),
+        *_quality_notes(moments, found),
+    ]
+    return NextStudy(
+        target,
+        _table(asked, read, found, moments),
+        irreducible,
+        asked.given if _rests(target, read) else None,
+        dict(zip(asked.fits, map(float, asked.weights), strict=True)),
+        tuple(notes),
+        seed,
+    )
+
+
+def _question(
+    fit: Fits,
+    target: Target,
+    dose: float | str | None,
+    species: str | None,
+    assumptions: Assumptions | None,
+    weights: Mapping[str, float] | Sequence[float] | None,
+) -> Question:
+    if target.to is not None:
+        return question(fit, target.to, dose, species, assumptions, weights)
+    fits = fits_of(fit)
+    given = assumptions or Assumptions()
+    people = species_of(PEOPLE, given.species)
+    return Question(fits, weights_of(fits, weights), PEOPLE, people, species, None, given)
+
+
+def _is_target(asked: Question, target: Target, name: str) -> bool:
+    return target.to is not None and species_of(name, asked.given.species) is asked.target
+
+
+def _rests(target: Target, read: Candidates) -> bool:
+    """Return whether species are drawn from a population, so that assumptions matter."""
+    return target.to is not None or any(one.new_species is not None for one in read.each)
+
+
+def _check_new(asked: Question, read: Candidates, assumptions: Assumptions | None) -> None:
+    measure = asked.first.design.effects.measure
+    new = sorted({one.new_species for one in read.each if one.new_species is not None})
+    if new and measure not in STANDARDISED and assumptions is None:
+        raise QueryError(
+            f"measure {measure}: how far a new species ({', '.join(new)}) may lie from those seen "
+            "has a default for SMD only; state it, assumptions=bm.Assumptions(between_species=...)"
+        )
+
+
+def _check_moments(target: Target, moments: Moments) -> None:
+    if not np.isfinite(moments.total):
+        raise QueryError(
+            f"{target.words}: its variance is not finite, because the effect runs off towards "
+            "delay 0; ask for a delay at which the animals were measured"
+        )
+    if moments.total == 0:
+        raise QueryError(f"{target.words}: it is known already, there is nothing to reduce")
+
+
+def _particles(
+    asked: Question, target: Target, read: Candidates, draws: int, rng: np.random.Generator
+) -> Particles:
+    """Return draws of what animals can show.
+
+    Weighted by the population of species where species are drawn from it; the fit's own where a
+    question stays within it.
+    """
+    new = [species_of(c.new_species, asked.given.species) for c in read.each if c.new_species]
+    log_weights = []
+    for fit in asked.fits.values():
+        size = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"]
+        if _rests(target, read):
+            told = population(*contrasts_of(fit), asked.given.between_species)
+            log_weights.append(told.log_weights)
+        else:
+            log_weights.append(np.zeros(size))
+    return particles_of(log_weights, asked.weights, [*new, asked.target], draws, rng)
+
+
+def _table(
+    asked: Question, read: Candidates, found: Sequence[Learnt], moments: Moments
+) -> pd.DataFrame:
+    now = float(np.sqrt(moments.total))
+    reduction = np.array([one.reduction for one in found])
+    table = read.table.assign(
+        reduction=reduction,
+        mcse=[one.mcse for one in found],
+        sd_now=now,
+        sd_after=now * np.sqrt(np.clip(1 - reduction, 0, None)),
+    )
+    table = table.assign(rank=table["reduction"].rank(ascending=False, method="min").astype(int))
+    beyond = _beyond(asked, read)
+    if beyond is not None:
+        table = table.assign(beyond_data=beyond)
+    return table.sort_values("rank", kind="stable", ignore_index=True)
+
+
+def _beyond(asked: Question, read: Candidates) -> NDArray[np.bool_] | None:
+    """Return which candidates measure outside the delays of the data, by the first form."""
+    plan = next((f.design for f in asked.fits.values() if f.spec.family.parameters), None)
+    if plan is None:
+        return None
+    rows = pd.DataFrame([dict(one.asked) for one in read.each])
+    if COLUMN in plan.cells:  # a new species starts from the one named
+        missing = rows.get(COLUMN, pd.Series(index=rows.index, dtype=object)).isna()
+        rows[COLUMN] = rows.get(COLUMN, missing).mask(missing, asked.named)
+    return outside(plan, rows, rows["delay"], rows["delay"])
+
+
+def _starting_notes(asked: Question, sought: Sought, read: Candidates) -> list[str]:
+    notes = [
+        f"decay form {name}: {text}"
+        for name, fit in asked.fits.items()
+        for text in fit.problems
+        if not fit.converged
+    ]
+    if sought.origin is None:
+        return notes
+    words = sought.origin.words
+    notes = [words[0].upper() + words[1:], *notes, *population_notes(asked, sought.origin)]
+    if not sought.origin.levelled and COLUMN in read.table:
+        notes.append(
+            "the model does not tell species apart: an experiment in one of the data's is one in "
+            "their mean"
+        )
+    return notes
+
+
+def _candidate_notes(asked: Question, read: Candidates) -> list[str]:
+    known = sorted(set().union(*(covariates_of(fit.design) for fit in asked.fits.values())))
+    notes = []
+    for name in known:
+        without = [one for one in read.each if name not in one.asked and not _drawn(name, one)]
+        if without:
+            notes.append(
+                f"{name} is not named by {len(without)} of {len(read.each)} candidates: there it "
+                "is averaged over the rows of the data"
+            )
+    beyond = _beyond(asked, read)
+    if beyond is not None and beyond.any():
+        notes.append(
+            f"{int(beyond.sum())} of {len(beyond)} candidates measure outside the delays of the "
+            "data: what they would find is their decay family's word, not the data's"
+        )
+    return notes
+
+
+def _drawn(name: str, one: Candidate) -> bool:
+    return name == COLUMN and one.new_species is not None
+
+
+def _share_notes(
+    sought: Sought,
+    particles: Particles,
+    moments: Moments,
+    irreducible: float,
+    rng: np.random.Generator,
+) -> list[str]:
+    """Return what of the variance animals cannot take away, and what only others than these can."""
+    if sought.prediction is None:
+        return []
+    notes = []
+    if irreducible > 0:
+        notes.append(
+            f"{irreducible:.0%} of the variance is of people alone (delta, whether effects "
+            "translate, their deviation as a species): no experiment in animals takes it away"
+        )
+    again = sought.moments(particles.rescaled(rng))
+    # Pick and freeze: what is left in common is what does not go with body weight.
+    common = float(np.cov(moments.mean, again.mean)[0, 1])
+    scaling = (float(moments.mean.var()) - common) / moments.total
+    if scaling > HEAVY:
+        notes.append(
+            f"{scaling:.0%} goes with how time and doses scale with body weight: experiments in "
+            "species of other weights can tell of it, those in the data's cannot"
+        )
+    return notes
+
+
+def _quality_notes(moments: Moments, found: Sequence[Learnt]) -> list[str]:
+    parts = (moments.mean - moments.mean.mean()) ** 2 + moments.variance
+    heaviest = float(parts.max() / parts.sum())
+    notes = ["candidates share their draws, so differences between them are surer than mcse says"]
+    if heaviest > HEAVY:
+        notes.append(
+            f"one draw alone carries {heaviest:.0%} of the target's variance: its tails are heavy, "
+            "and shares of the variance are rough"
+        )
+    few = [one.effective for one in found if one.effective < FEW]
+    if few:
+        notes.append(
+            f"{len(few)} of {len(found)} candidates leave fewer than {FEW} effective draws (down "
+            f"to {min(few):.0f}): take more draws"
+        )
+    return notes
