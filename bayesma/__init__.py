@@ -69,11 +69,14 @@ if TYPE_CHECKING:
         trim_and_fill,
     )
     from bayesma.plots import (
+        plot_assurance,
+        plot_budget,
         plot_calibration,
         plot_crosscheck,
         plot_decay,
         plot_forest,
         plot_prior_predictive,
+        plot_translation,
     )
     from bayesma.posterior import Fit, load_fit
     from bayesma.priors import heterogeneity_priors
@@ -98,6 +101,30 @@ if TYPE_CHECKING:
     from bayesma.readers import read_syrf, read_table
     from bayesma.spec import ModelSpec
     from bayesma.table import StudyTable
+    from bayesma.translation import (
+        Assumption,
+        Assumptions,
+        Assurance,
+        BayesianRule,
+        Budget,
+        ClassicalRule,
+        HumanEvidence,
+        MapPrior,
+        NextStudy,
+        NormalMixture,
+        Species,
+        Target,
+        Translation,
+        assurance,
+        effective_sample_size,
+        human_evidence,
+        map_prior,
+        next_study,
+        species_table,
+        translate,
+        translation_sensitivity,
+        uncertainty_budget,
+    )
 
     __version__: str
 
@@ -192,6 +219,32 @@ __all__ = [
     "plot_decay",
     "plot_forest",
     "plot_prior_predictive",
+    # from animals to people
+    "Assumption",
+    "Assumptions",
+    "Assurance",
+    "BayesianRule",
+    "Budget",
+    "ClassicalRule",
+    "HumanEvidence",
+    "MapPrior",
+    "NextStudy",
+    "NormalMixture",
+    "Species",
+    "Target",
+    "Translation",
+    "assurance",
+    "effective_sample_size",
+    "human_evidence",
+    "map_prior",
+    "next_study",
+    "species_table",
+    "translate",
+    "translation_sensitivity",
+    "uncertainty_budget",
+    "plot_assurance",
+    "plot_budget",
+    "plot_translation",
     # what can go wrong
     "BayesmaError",
     "ConvergenceWarning",
@@ -271,11 +324,14 @@ if not TYPE_CHECKING:
             "trim_and_fill",
         ),
         "plots": (
+            "plot_assurance",
+            "plot_budget",
             "plot_calibration",
             "plot_crosscheck",
             "plot_decay",
             "plot_forest",
             "plot_prior_predictive",
+            "plot_translation",
         ),
         "posterior": ("Fit", "load_fit"),
         "priors": ("heterogeneity_priors",),
@@ -300,6 +356,30 @@ if not TYPE_CHECKING:
         "readers": ("read_syrf", "read_table"),
         "spec": ("ModelSpec",),
         "table": ("StudyTable",),
+        "translation": (
+            "Assumption",
+            "Assumptions",
+            "Assurance",
+            "BayesianRule",
+            "Budget",
+            "ClassicalRule",
+            "HumanEvidence",
+            "MapPrior",
+            "NextStudy",
+            "NormalMixture",
+            "Species",
+            "Target",
+            "Translation",
+            "assurance",
+            "effective_sample_size",
+            "human_evidence",
+            "map_prior",
+            "next_study",
+            "species_table",
+            "translate",
+            "translation_sensitivity",
+            "uncertainty_budget",
+        ),
     }
     _ROOMS = {name: room for room, names in _NAMES_BY_ROOM.items() for name in names}
 

@@ -6,9 +6,11 @@ from bayesma.cli import (  # each adds its commands to the application
     commands,
     comparing,
     fitting,
+    planning,
     pooling,
     questions,
     syrf,
+    translating,
 )
 from bayesma.cli.app import app, main
 
@@ -20,7 +22,9 @@ __all__ = [
     "comparing",
     "fitting",
     "main",
+    "planning",
     "pooling",
     "questions",
     "syrf",
+    "translating",
 ]

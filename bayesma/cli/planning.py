@@ -43,9 +43,7 @@ def assurance(
     at: At = None,
     dose: Dose = None,
     species: Species = None,
-    alpha: Annotated[
-        float, typer.Option(help="Success: significant in favour, two-sided.")
-    ] = 0.05,
+    alpha: Annotated[float, typer.Option(help="Success: significant in favour, two-sided.")] = 0.05,
     probability: Annotated[
         float | None,
         typer.Option(help="Success instead: the posterior P(effect > margin) is above this."),
@@ -71,9 +69,7 @@ def assurance(
     asked: dict[str, Any] = covariates_of(fits, by, at, delay)
     asked |= {"dose": dose, "species": species, "assumptions": assumptions_of(assume)}
     with noted() as notes:
-        human = translate(
-            fits, weights=weights_of(weights, fits), draws=draws, seed=seed, **asked
-        )
+        human = translate(fits, weights=weights_of(weights, fits), draws=draws, seed=seed, **asked)
         found = assured(human, _sizes(n), rule)
     write_csv(csv, found.table)
     if png is not None:

@@ -148,12 +148,10 @@ def _print(found: Translation, table: pd.DataFrame, ci: float) -> None:
         print_frame(found.positions)
     print_notes(found.notes, OUT)
     OUT.print("assumed:")
-    cells = [(one.name, one.value, f"{one.about} ({one.source})") for one in _used(found)]
+    cells = [
+        (one.name, one.value, f"{one.about} ({one.source})") for one in found.assumptions.records
+    ]
     print_cells(("assumption", "", "meaning and source"), cells, whole="assumption")
-
-
-def _used(found: Translation) -> tuple[Any, ...]:
-    return found.assumptions.records
 
 
 def _draw(png: Path, found: Translation) -> None:
@@ -173,12 +171,12 @@ def _print_sensitivity(fits: Any, asked: dict[str, Any], options: dict[str, Any]
 
     with noted() as _:
         table = translation_sensitivity(fits, **options, **asked)
-    print_frame(table.reset_index(drop=True))
+    print_frame(table)
 
 
 def _write_prior(path: Path, found: Translation) -> None:
     from bayesma.translation import map_prior
 
     prior = map_prior(found)
-    prior.save(path)
+    prior.to_json(path)
     OUT.print(str(prior), soft_wrap=True, highlight=False)

@@ -204,10 +204,7 @@ def _finish(
     ]
     if beside:
         said.append("Dashed grey: the animals' own curve, with its 95% interval.")
-    seen = any(
-        part.get_gid() and part.get_gid().startswith("seen") for a in axes for part in a.lines
-    )
-    if seen:
+    if any(str(part.get_gid()).startswith("seen") for place in axes for part in place.lines):
         how = "which updated the curve" if human.updated else "not used in the prediction"
         said.append(f"Diamonds: human studies with their 95% intervals, {how}.")
     p = human.assumptions.no_translation
