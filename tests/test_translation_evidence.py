@@ -161,8 +161,12 @@ def test_delta_is_updated_as_a_normal_mean():
 
 
 def test_a_new_trial_is_none_of_those_seen():
-    found = ask(flat(), effects())
+    fit = flat()
+    found, without = ask(fit, effects()), ask(fit, None)
     own = (found.trial - found.effect).values.ravel()
+    # As many different draws as without evidence, and the same: tau is known here.
+    before = (without.trial - without.effect).values.ravel()
+    np.testing.assert_allclose(own, before, atol=1e-12)  # the effects differ, so rounding does
     assert own.std() == pytest.approx(TAU, abs=4 * TAU / (1.41 * ROOT))  # SE of an SD
     together = np.corrcoef(own, found.effect.values.ravel())[0, 1]
     assert abs(together) < 4 / ROOT  # SE of a correlation of nothing
