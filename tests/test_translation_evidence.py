@@ -433,6 +433,10 @@ def test_the_warning_of_delays_beyond_the_data_comes_once():
         ask(fading(), human, delay=1, regimen="single")
     (only,) = [one for one in caught if one.category is ExtrapolationWarning]
     assert str(only.message).startswith("2 of 3 human results reach outside the delays of the data")
+    # An average from 0 begins before 0.5 d, the first delay of single.
+    average = effects(regimen="single", start=0, delay=2)
+    with pytest.warns(ExtrapolationWarning, match=r"^1 of 1 human results reach outside"):
+        ask(fading(), average, delay=1, regimen="single")
 
 
 # -- reading ---------------------------------------------------------------------------------------
