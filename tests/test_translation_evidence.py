@@ -161,8 +161,12 @@ def test_delta_is_updated_as_a_normal_mean():
 
 
 def test_a_new_trial_is_none_of_those_seen():
-    found = ask(flat(), effects())
+    fit = flat()
+    found, without = ask(fit, effects()), ask(fit, None)
     own = (found.trial - found.effect).values.ravel()
+    # As many different draws as without evidence, and the same: tau is known here.
+    before = (without.trial - without.effect).values.ravel()
+    np.testing.assert_allclose(own, before, atol=1e-12)  # the effects differ, so rounding does
     assert own.std() == pytest.approx(TAU, abs=4 * TAU / (1.41 * ROOT))  # SE of an SD
     together = np.corrcoef(own, found.effect.values.ravel())[0, 1]
     assert abs(together) < 4 / ROOT  # SE of a correlation of nothing
@@ -429,6 +433,10 @@ def test_the_warning_of_delays_beyond_the_data_comes_once():
         ask(fading(), human, delay=1, regimen="single")
     (only,) = [one for one in caught if one.category is ExtrapolationWarning]
     assert str(only.message).startswith("2 of 3 human results reach outside the delays of the data")
+    # An average from 0 begins before 0.5 d, the first delay of single.
+    average = effects(regimen="single", start=0, delay=2)
+    with pytest.warns(ExtrapolationWarning, match=r"^1 of 1 human results reach outside"):
+        ask(fading(), average, delay=1, regimen="single")
 
 
 # -- reading ---------------------------------------------------------------------------------------
