@@ -169,9 +169,24 @@ def _print_budget(found: Translation, seed: int) -> None:
 def _print_sensitivity(fits: Any, asked: dict[str, Any], options: dict[str, Any]) -> None:
     from bayesma.translation import translation_sensitivity
 
-    with noted() as _:
+    with noted():  # said by the translation already
         table = translation_sensitivity(fits, **options, **asked)
-    print_frame(table)
+    OUT.print("the answer with one assumption changed at a time", soft_wrap=True)
+    effect = _texts(table, "median", "ci_low", "ci_high", ".2f")
+    answers = ("median", "ci_low", "ci_high", "p_positive", "trial_low", "trial_high")
+    answers += ("trial_p_positive", "half_life", "half_life_low", "half_life_high")
+    shown = table.drop(columns=[name for name in answers if name in table])
+    shown = shown.assign(**{"effect": effect, "p_positive": table["p_positive"]})
+    if "half_life" in table:
+        shown["half-life (d)"] = _texts(
+            table, "half_life", "half_life_low", "half_life_high", ".2g"
+        )
+    print_frame(shown)
+
+
+def _texts(table: pd.DataFrame, middle: str, low: str, high: str, form: str) -> list[str]:
+    rows = table[[middle, low, high]].to_numpy()
+    return [f"{one:{form}} [{first:{form}}, {last:{form}}]" for one, first, last in rows]
 
 
 def _write_prior(path: Path, found: Translation) -> None:
