@@ -64,13 +64,16 @@ def assurance(
     check_picture(png, "--png")
     if probability is None and margin:
         raise QueryError("--margin belongs to --probability")
+    sizes = _sizes(n)
+    if png is not None and len(sizes) < 2:
+        raise QueryError(f"-n {n}: a picture by size needs two sizes or more, -n 20,50")
     rule = ClassicalRule(alpha) if probability is None else BayesianRule(probability, margin)
     fits = fits_in(folders)
     asked: dict[str, Any] = covariates_of(fits, by, at, delay)
     asked |= {"dose": dose, "species": species, "assumptions": assumptions_of(assume)}
     with noted() as notes:
         human = translate(fits, weights=weights_of(weights, fits), draws=draws, seed=seed, **asked)
-        found = assured(human, _sizes(n), rule)
+        found = assured(human, sizes, rule)
     write_csv(csv, found.table)
     if png is not None:
         from bayesma.plots import plot_assurance

@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = ["translate"]
 
+# Columns of a sensitivity table that hold answers, not what they are to.
+ANSWERS = (
+    *("median", "ci_low", "ci_high", "p_positive"),
+    *("trial_low", "trial_high", "trial_p_positive"),
+    *("half_life", "half_life_low", "half_life_high"),
+)
 Draws = Annotated[int, typer.Option(min=2, help="Number of draws.")]
 
 
@@ -173,10 +179,8 @@ def _print_sensitivity(fits: Any, asked: dict[str, Any], options: dict[str, Any]
         table = translation_sensitivity(fits, **options, **asked)
     OUT.print("the answer with one assumption changed at a time", soft_wrap=True)
     effect = _texts(table, "median", "ci_low", "ci_high", ".2f")
-    answers = ("median", "ci_low", "ci_high", "p_positive", "trial_low", "trial_high")
-    answers += ("trial_p_positive", "half_life", "half_life_low", "half_life_high")
-    shown = table.drop(columns=[name for name in answers if name in table])
-    shown = shown.assign(**{"effect": effect, "p_positive": table["p_positive"]})
+    shown = table.drop(columns=[name for name in ANSWERS if name in table])
+    shown["effect"], shown["p_positive"] = effect, table["p_positive"]
     if "half_life" in table:
         shown["half-life (d)"] = _texts(
             table, "half_life", "half_life_low", "half_life_high", ".2g"
