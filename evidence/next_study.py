@@ -22,11 +22,12 @@ from bayesma.translation import Target, next_study
 from bayesma.translation.candidates import candidates_of
 from bayesma.translation.experiments import law_of, outcomes_of
 from bayesma.translation.learning import variances_after
-from bayesma.translation.nextstudy import _particles, _question
-from bayesma.translation.targets import sought_of
+from bayesma.translation.nextstudy import particles_for, question_for
+from bayesma.translation.particles import GROUPS, Particles
+from bayesma.translation.targets import Moments, sought_of
 
 HERE = Path(__file__).parent
-SEED, STUDIES, RESULTS = 1, 12, 25
+SEED, STUDIES, RESULTS, PARTICLES = 1, 12, 25, 32_000
 SPEC = bm.load_spec("simulated_decay")
 CANDIDATES = pd.DataFrame(
     {
@@ -67,23 +68,30 @@ def refitted(rows: pd.DataFrame, fit: bm.Fit, candidate: pd.Series, results: lis
     return out
 
 
+def relative_error(moments: Moments, particles: Particles) -> float:
+    """Return the relative standard error of the first fit's variance, by a jackknife."""
+    kept = [moments.mean[particles.groups != group].var() for group in range(GROUPS)]
+    return float(np.sqrt((GROUPS - 1) * np.var(kept)) / moments.total)
+
+
 def main() -> None:
     """Write the page."""
     rows = bm.load_dataset("simulated_decay").frame
     rows = rows[rows["study"].isin(sorted(rows["study"].unique())[:STUDIES])]
-    fit = bm.fit(bm.effect_sizes(rows), SPEC, seed=SEED, draws=3000, progress=False)
-    answer = next_study(fit, CANDIDATES, TARGET, draws=16_000, seed=SEED)
-    asked = _question(fit, TARGET, None, None, None, None)
+    fit = bm.fit(bm.effect_sizes(rows), SPEC, seed=SEED, draws=6000, progress=False)
+    answer = next_study(fit, CANDIDATES, TARGET, draws=PARTICLES, seed=SEED)
+    asked = question_for(fit, TARGET, None, None, None, None)
     read = candidates_of(asked, CANDIDATES)
     told = outcomes_of(asked, None)
-    particles = _particles(asked, TARGET, read, 16_000, np.random.default_rng(SEED))
+    particles = particles_for(asked, TARGET, read, PARTICLES, np.random.default_rng(SEED))
     moments = sought_of(asked, TARGET).moments(particles)
+    first = relative_error(moments, particles)
     table = answer.table.set_index(["regimen", "delay", "n"])
     levels = (np.arange(RESULTS) + 0.5) / RESULTS
     lines = []
     for one, (_, row) in zip(read.each, CANDIDATES.iterrows(), strict=True):
         law = law_of(asked, one, told, particles)
-        drawn = law.draws(np.arange(16_000), np.random.default_rng(SEED))
+        drawn = law.draws(np.arange(PARTICLES), np.random.default_rng(SEED))
         results = np.quantile(drawn, levels)
         weighed = variances_after(moments, law, results) / moments.total
         fitted = np.array(refitted(rows, fit, row, list(results))) / moments.total
@@ -99,7 +107,7 @@ def main() -> None:
                 "weighed, these results": 1 - weighed.mean(),
                 "fitted again": 1 - fitted.mean(),
                 "difference": -gaps.mean(),
-                "se": gaps.std(ddof=1) / np.sqrt(RESULTS),
+                "se": np.hypot(gaps.std(ddof=1) / np.sqrt(RESULTS), first * weighed.mean()),
                 "correlation": np.corrcoef(fitted, weighed)[0, 1],
             }
         )
@@ -113,7 +121,8 @@ quantiles of what it may find are added as a study of their own, one at a time, 
 sampled again. The share of the target's variance that is then gone, averaged over the results, is
 beside that of `next_study`, which weighs the draws of the first fit anew. "correlation" is over
 the results: a lucky and an unlucky result are told apart alike. The difference is paired by
-result; its standard error is of the refits' own draws, and takes the first fit's as given.
+result; its standard error is of the refits' draws, and of the first fit's variance, whose own is
+{first:.1%}: that part is common to all rows.
 """
     (HERE / "next_study.md").write_text(
         page + section("Refits", pd.DataFrame(lines), index=False), encoding="utf-8"

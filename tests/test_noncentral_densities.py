@@ -67,6 +67,12 @@ def test_without_a_mean_it_is_student_s_t():
     assert log_noncentral_t(t, 5, 0.0, 1.0) == pytest.approx(stats.t.logpdf(t, 5), abs=1e-10)
 
 
+def test_one_number_of_degrees_of_freedom_is_that_number_everywhere():
+    d, m = np.linspace(-3, 9, 7)[:, None], np.linspace(-1, 4, 5)
+    one = log_noncentral_t(d, 11, m, 0.3)
+    np.testing.assert_array_equal(one, log_noncentral_t(d, np.full((7, 5), 11.0), m, 0.3))
+
+
 def test_shapes_broadcast():
     found = log_noncentral_t(np.ones((3, 1)), np.array([4.0, 9.0]), 0.5, np.ones((2, 1, 1)))
     assert found.shape == (2, 3, 2)

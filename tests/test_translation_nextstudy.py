@@ -24,7 +24,7 @@ from bayesma.translation.candidates import candidates_of
 from bayesma.translation.experiments import Law, law_of, outcomes_of
 from bayesma.translation.innovations import innovations
 from bayesma.translation.learning import learnt, variances_after
-from bayesma.translation.nextstudy import _particles, _question
+from bayesma.translation.nextstudy import particles_for, question_for
 from bayesma.translation.particles import GROUPS
 from bayesma.translation.targets import Moments, sought_of
 from tests.fits import ConjugatePosterior, conjugate_fit
@@ -206,10 +206,10 @@ def test_an_experiment_tells_decay_forms_apart():
 def test_refits_by_exact_algebra_agree_where_tau_is_unknown():
     effects = effect_sizes(ROWS, measure="MD")
     fit = conjugate_fit(STUDY, effects, draws=4000)
-    asked = _question(fit, Target(to=None), None, None, None, None)
+    asked = question_for(fit, Target(to=None), None, None, None, None)
     read = candidates_of(asked, [{"n": 30}])
     rng = np.random.default_rng(2)
-    particles = _particles(asked, Target(to=None), read, 16_000, rng)
+    particles = particles_for(asked, Target(to=None), read, 16_000, rng)
     moments = sought_of(asked, Target(to=None)).moments(particles)
     law = law_of(asked, read.each[0], outcomes_of(asked, None), particles)
     results = np.array([-1.0, 0.5, 1.5, 2.5, 4.0])
@@ -227,9 +227,9 @@ def test_refits_by_exact_algebra_agree_where_tau_is_unknown():
 
 def law_at(fit, candidate, target=None):
     target = target or Target(to=None)
-    asked = _question(fit, target, None, None, None, None)
+    asked = question_for(fit, target, None, None, None, None)
     read = candidates_of(asked, [candidate])
-    particles = _particles(asked, target, read, 1000, np.random.default_rng(0))
+    particles = particles_for(asked, target, read, 1000, np.random.default_rng(0))
     return law_of(asked, read.each[0], outcomes_of(asked, None), particles), particles
 
 
@@ -497,10 +497,10 @@ def test_what_cannot_be_asked(fading):
 def test_common_and_own_deviations_make_the_species_of_the_core():
     fit = normal(measure="SMD")
     target = Target(to="dog")
-    asked = _question(fit, target, None, None, NO_DOUBT, None)
+    asked = question_for(fit, target, None, None, NO_DOUBT, None)
     read = candidates_of(asked, [{"n": 8}])
     rng = np.random.default_rng(0)
-    particles = _particles(asked, target, read, 20_000, rng)
+    particles = particles_for(asked, target, read, 20_000, rng)
     sought = sought_of(asked, target)
     whole = sought.prediction(innovations(20_000, rng)).effect
     moments = sought.moments(particles)
@@ -509,6 +509,49 @@ def test_common_and_own_deviations_make_the_species_of_the_core():
     assert moments.total == pytest.approx(whole.var(), rel=0.05)
     assert met.total == pytest.approx(whole.var(), rel=0.05)
     assert moments.variance == pytest.approx(0.8**2, rel=1e-3)  # the prior of sigma is that narrow
+
+
+def test_a_contrast_in_people_is_that_of_the_animals_where_it_translates(fading):
+    given = Assumptions(no_translation=0.2, between_species=None, no_scaling=1.0)
+    target = replace(PAIR, to="human")
+    asked = question_for(fading, target, None, None, given, None)
+    read = candidates_of(asked, CANDIDATES)
+    particles = particles_for(asked, target, read, 2000, np.random.default_rng(0))
+    moments = sought_of(asked, target).moments(particles)
+    sides = [effect_at(fading, points_of(grid(fading, **side))).ravel() for side in target.sides]
+    own = (sides[0] - sides[1])[particles.draw]
+    np.testing.assert_allclose(moments.mean, 0.8 * own, rtol=1e-9)  # delta is on both sides
+    np.testing.assert_allclose(moments.variance, 0.8 * 0.2 * own**2, rtol=1e-6, atol=1e-12)
+
+
+def test_a_dose_in_another_species_is_equivalent_by_km():
+    spec = ModelSpec(
+        peak="log(dose) + (1 | study)", decay="none", likelihood="normal", priors=PRIORS
+    )
+    doses = [1.0, 2, 4, 8, 16, 32]
+    rows = ROWS.assign(species="rat", dose=doses, dose_unit="mg/kg")
+    fit = made(spec, rows, "SMD", level=[[1.0, 0.6]] * 50, tau=[0.5] * 50)
+    target = Target(to="dog")
+    given = Assumptions(between_species=None, dose_spread=0.0)
+    asked = question_for(fit, target, "1 mg/kg", None, given, None)
+    read = candidates_of(
+        asked,
+        [{"n": 9, "species": "rabbit", "dose": "3 mg/kg"}, {"n": 9, "species": "rat", "dose": 6}],
+    )
+    particles = particles_for(asked, target, read, 1000, np.random.default_rng(0))
+    told = outcomes_of(asked, None)
+    elsewhere, here = (law_of(asked, one, told, particles).mean[0] for one in read.each)
+    assert elsewhere == pytest.approx(here)  # 3 x 12 / 6, FDA 2005, table 1
+    assert here != pytest.approx(1.0)
+    with pytest.raises(TableError, match=r"'3 mg'"):
+        candidates_of(asked, [{"n": 9, "species": "rabbit", "dose": "3 mg"}])
+
+
+def test_a_delay_stands_as_given_where_effects_do_not_fade():
+    found = next_study(normal(), [{"n": 10, "delay": "2 d"}], Target(to=None))
+    assert found.table["delay"].tolist() == ["2 d"]
+    assert "beyond_data" not in found.table
+    assert found.assumptions is None
 
 
 @pytest.mark.slow
@@ -533,9 +576,9 @@ def test_refits_by_sampling_agree_on_the_exact_likelihood():
         row_id="new", study="new", regimen="repeated", delay=14.0, mean_control=0.0,
         sd_treated=1.0, sd_control=1.0, n_treated=40.0, n_control=40.0,
     )  # fmt: skip
-    asked = _question(fit, target, None, None, None, None)
+    asked = question_for(fit, target, None, None, None, None)
     read = candidates_of(asked, [{"regimen": "repeated", "delay": 14, "n": 40}])
-    particles = _particles(asked, target, read, 16_000, np.random.default_rng(1))
+    particles = particles_for(asked, target, read, 16_000, np.random.default_rng(1))
     moments = sought_of(asked, target).moments(particles)
     law = law_of(asked, read.each[0], outcomes_of(asked, None), particles)
     drawn = law.draws(np.arange(16_000), np.random.default_rng(1))

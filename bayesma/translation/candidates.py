@@ -97,7 +97,7 @@ def candidates_of(asked: Question, candidates: Any) -> Candidates:
     table = frame.reset_index(drop=True).assign(
         **{SIZE: [one.n for one in found], REPEATS: [one.k for one in found]}
     )
-    if DELAY in table:
+    if DELAY in table and reader.fades:
         table[DELAY] = [one.asked.get(DELAY, np.nan) for one in found]
     return Candidates(table, tuple(found))
 

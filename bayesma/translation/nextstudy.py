@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bayesma.errors import QueryError
 from bayesma.priors import Prior
-from bayesma.queries.grids import outside
 from bayesma.translation.asked import (
     PEOPLE,
     STANDARDISED,
@@ -23,20 +21,23 @@ from bayesma.translation.asked import (
     weights_of,
 )
 from bayesma.translation.assumptions import Assumptions
-from bayesma.translation.candidates import Candidate, Candidates, candidates_of, covariates_of
+from bayesma.translation.candidates import Candidates, candidates_of
 from bayesma.translation.experiments import law_of, outcomes_of
 from bayesma.translation.learning import Learnt, learnt
-from bayesma.translation.origins import COLUMN, contrasts_of
+from bayesma.translation.origins import contrasts_of
 from bayesma.translation.particles import Particles, particles_of
 from bayesma.translation.population import population
+from bayesma.translation.remarks import (
+    beyond,
+    candidate_notes,
+    quality_notes,
+    share_notes,
+    starting_notes,
+)
 from bayesma.translation.species import species_of
-from bayesma.translation.targets import Moments, Sought, Target, sought_of
-from bayesma.translation.translating import population_notes
+from bayesma.translation.targets import Moments, Target, sought_of
 
-__all__ = ["NextStudy", "next_study"]
-
-# A particle with more of the target's variance than this, and fewer effective ones, are told.
-HEAVY, FEW = 0.01, 100
+__all__ = ["NextStudy", "next_study", "particles_for", "question_for"]
 
 
 @dataclass(frozen=True)
@@ -155,13 +156,13 @@ def next_study(
         raise QueryError(f"target = {target!r}: use bm.Target('effect', delay=7, at={{...}})")
     if draws < 1000:
         raise QueryError(f"draws = {draws}: at least 1000")
-    asked = _question(fit, target, dose, species, assumptions, weights)
+    asked = question_for(fit, target, dose, species, assumptions, weights)
     read = candidates_of(asked, candidates)
     told = outcomes_of(asked, between_studies)
     _check_new(asked, read, assumptions)
     sought = sought_of(asked, target)
     rng = np.random.default_rng(seed)
-    particles = _particles(asked, target, read, draws, rng)
+    particles = particles_for(asked, target, read, draws, rng)
     moments = sought.moments(particles)
     _check_moments(target, moments)
     found = []
@@ -174,11 +175,11 @@ def next_study(
     shown = sought.moments(particles, met=True) if other else moments
     irreducible = float(shown.variance.mean() / shown.total)
     notes = [
-        *_starting_notes(asked, sought, read),
+        *starting_notes(asked, sought, read),
         *told.notes,
-        *_candidate_notes(asked, read),
-        *_share_notes(sought, particles, moments, irreducible, rng),
-        *_quality_notes(moments, found),
+        *candidate_notes(asked, read),
+        *share_notes(sought, particles, moments, irreducible, rng),
+        *quality_notes(moments, found),
     ]
     return NextStudy(
         target,
@@ -191,7 +192,7 @@ def next_study(
     )
 
 
-def _question(
+def question_for(
     fit: Fits,
     target: Target,
     dose: float | str | None,
@@ -199,6 +200,7 @@ def _question(
     assumptions: Assumptions | None,
     weights: Mapping[str, float] | Sequence[float] | None,
 ) -> Question:
+    """Return what is asked; of the animals themselves nothing but the fits is needed."""
     if target.to is not None:
         return question(fit, target.to, dose, species, assumptions, weights)
     fits = fits_of(fit)
@@ -236,7 +238,7 @@ def _check_moments(target: Target, moments: Moments) -> None:
         raise QueryError(f"{target.words}: it is known already, there is nothing to reduce")
 
 
-def _particles(
+def particles_for(
     asked: Question, target: Target, read: Candidates, draws: int, rng: np.random.Generator
 ) -> Particles:
     """Return draws of what animals can show.
@@ -268,107 +270,7 @@ def _table(
         sd_after=now * np.sqrt(np.clip(1 - reduction, 0, None)),
     )
     table = table.assign(rank=table["reduction"].rank(ascending=False, method="min").astype(int))
-    beyond = _beyond(asked, read)
-    if beyond is not None:
-        table = table.assign(beyond_data=beyond)
+    outside_data = beyond(asked, read)
+    if outside_data is not None:
+        table = table.assign(beyond_data=outside_data)
     return table.sort_values("rank", kind="stable", ignore_index=True)
-
-
-def _beyond(asked: Question, read: Candidates) -> NDArray[np.bool_] | None:
-    """Return which candidates measure outside the delays of the data, by the first form."""
-    plan = next((f.design for f in asked.fits.values() if f.spec.family.parameters), None)
-    if plan is None:
-        return None
-    rows = pd.DataFrame([dict(one.asked) for one in read.each])
-    if COLUMN in plan.cells:  # a new species starts from the one named
-        missing = rows.get(COLUMN, pd.Series(index=rows.index, dtype=object)).isna()
-        rows[COLUMN] = rows.get(COLUMN, missing).mask(missing, asked.named)
-    return outside(plan, rows, rows["delay"], rows["delay"])
-
-
-def _starting_notes(asked: Question, sought: Sought, read: Candidates) -> list[str]:
-    notes = [
-        f"decay form {name}: {text}"
-        for name, fit in asked.fits.items()
-        for text in fit.problems
-        if not fit.converged
-    ]
-    if sought.origin is None:
-        return notes
-    words = sought.origin.words
-    notes = [words[0].upper() + words[1:], *notes, *population_notes(asked, sought.origin)]
-    if not sought.origin.levelled and COLUMN in read.table:
-        notes.append(
-            "the model does not tell species apart: an experiment in one of the data's is one in "
-            "their mean"
-        )
-    return notes
-
-
-def _candidate_notes(asked: Question, read: Candidates) -> list[str]:
-    known = sorted(set().union(*(covariates_of(fit.design) for fit in asked.fits.values())))
-    notes = []
-    for name in known:
-        without = [one for one in read.each if name not in one.asked and not _drawn(name, one)]
-        if without:
-            notes.append(
-                f"{name} is not named by {len(without)} of {len(read.each)} candidates: there it "
-                "is averaged over the rows of the data"
-            )
-    beyond = _beyond(asked, read)
-    if beyond is not None and beyond.any():
-        notes.append(
-            f"{int(beyond.sum())} of {len(beyond)} candidates measure outside the delays of the "
-            "data: what they would find is their decay family's word, not the data's"
-        )
-    return notes
-
-
-def _drawn(name: str, one: Candidate) -> bool:
-    return name == COLUMN and one.new_species is not None
-
-
-def _share_notes(
-    sought: Sought,
-    particles: Particles,
-    moments: Moments,
-    irreducible: float,
-    rng: np.random.Generator,
-) -> list[str]:
-    """Return what of the variance animals cannot take away, and what only others than these can."""
-    if sought.prediction is None:
-        return []
-    notes = []
-    if irreducible > 0:
-        notes.append(
-            f"{irreducible:.0%} of the variance is of people alone (delta, whether effects "
-            "translate, their deviation as a species): no experiment in animals takes it away"
-        )
-    again = sought.moments(particles.rescaled(rng))
-    # Pick and freeze: what is left in common is what does not go with body weight.
-    common = float(np.cov(moments.mean, again.mean)[0, 1])
-    scaling = (float(moments.mean.var()) - common) / moments.total
-    if scaling > HEAVY:
-        notes.append(
-            f"{scaling:.0%} goes with how time and doses scale with body weight: experiments in "
-            "species of other weights can tell of it, those in the data's cannot"
-        )
-    return notes
-
-
-def _quality_notes(moments: Moments, found: Sequence[Learnt]) -> list[str]:
-    parts = (moments.mean - moments.mean.mean()) ** 2 + moments.variance
-    heaviest = float(parts.max() / parts.sum())
-    notes = ["candidates share their draws, so differences between them are surer than mcse says"]
-    if heaviest > HEAVY:
-        notes.append(
-            f"one draw alone carries {heaviest:.0%} of the target's variance: its tails are heavy, "
-            "and shares of the variance are rough"
-        )
-    few = [one.effective for one in found if one.effective < FEW]
-    if few:
-        notes.append(
-            f"{len(few)} of {len(found)} candidates leave fewer than {FEW} effective draws (down "
-            f"to {min(few):.0f}): take more draws"
-        )
-    return notes
