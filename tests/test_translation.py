@@ -108,6 +108,18 @@ def test_with_species_in_the_model_it_is_that_species():
     np.testing.assert_allclose(found.effect, sum(both) / 2, rtol=1e-9)
 
 
+def test_the_species_it_starts_from_is_no_new_one():
+    """Body weights alike, so no scaling either: the fit's own draws under every default."""
+    fit = sampled(FAMILIES["exponential"])
+    frame = REGIMENS.assign(delay=REFERENCE)
+    found = predicted(fit, frame, Assumptions(), to="rats", at=neutral(100, species=0.9))
+    np.testing.assert_allclose(found.effect, flat(effect_at(fit, frame)), rtol=1e-9)
+    notes = translate(fit, "rat", species="rat", delay=3.0, regimen="repeated", draws=20).notes
+    assert any("rat is where it starts from" in note for note in notes)
+    moved = predicted(fit, frame, Assumptions(), to="dog", at=neutral(100, species=0.9))
+    assert np.median(abs(moved.effect - found.effect)) > 1
+
+
 def test_translate_picks_every_draw_of_the_fit_alike():
     fit = sampled(FAMILIES["plateau"], draws=5)
     given = Assumptions(between_species=None, no_scaling=1)

@@ -16,7 +16,7 @@ from bayesma.posterior import Fit
 from bayesma.translation.assumptions import FALLBACK_TRIALS, Assumptions
 from bayesma.translation.origins import COLUMN, Origin, origin_of
 from bayesma.translation.population import QUANTILES
-from bayesma.translation.species import Species
+from bayesma.translation.species import Species, species_of
 
 __all__ = ["Form", "Trials", "form_of"]
 
@@ -67,7 +67,8 @@ class Form:
     log_ratio : ndarray, shape (points,)
         log(W_human / W_animal).
     new_species : ndarray, shape (points,)
-        sqrt(1 + sum of squared shares): a new species from the mean of those seen, in sigmas.
+        sqrt(1 + sum of squared shares): a new species from the mean of those seen, in sigmas; 0
+        where the target is the species started from.
     sigma : ndarray, shape (draws or 1, quantiles)
         Equally likely values of the standard deviation of species.
     trials : Trials
@@ -120,6 +121,9 @@ def form_of(
         name: np.stack([linear(draws[name], at.matrices[name]) for at in points], axis=1)
         for name in plan.spec.predictors
     }
+    # The species it starts from is no new one.
+    same = named is not None and species_of(named, given.species) == target
+    new_species = np.zeros(len(frame)) if same else np.sqrt(1 + origin.concentration)
     weights = np.exp(origin.population.log_weights - origin.population.log_weights.max())
     heights = np.cumsum(weights)
     form = Form(
@@ -130,7 +134,7 @@ def form_of(
         points[0].reference,
         start,
         np.log(target.weight) - origin.log_weight,
-        np.sqrt(1 + origin.concentration),
+        new_species,
         origin.population.sigma,
         _trials(fit, tau_matrices, given),
     )

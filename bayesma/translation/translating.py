@@ -19,6 +19,7 @@ from bayesma.translation.innovations import Innovations, innovations
 from bayesma.translation.noun import Translation
 from bayesma.translation.origins import COLUMN, Origin
 from bayesma.translation.prediction import Predicted, Prediction
+from bayesma.translation.species import species_of
 
 __all__ = ["grid_of", "grids_of", "population_notes", "translate"]
 
@@ -167,6 +168,8 @@ def _notes(asked: Question, origins: Sequence[Origin]) -> list[str]:
 def population_notes(asked: Question, origin: Origin) -> list[str]:
     """Return how much of the spread of species is its prior."""
     told, prior = origin.population, asked.given.between_species
+    if asked.named is not None and species_of(asked.named, asked.given.species) == asked.target:
+        return [f"{asked.to} is where it starts from: nothing is added for a new species"]
     if prior is None:
         return ["species are taken as alike: nothing is added for a new one"]
     if told.levels == 1:
