@@ -19,12 +19,12 @@ from bayesma.design import Design, design
 from bayesma.queries.curves import effect_at
 from bayesma.queries.grids import grid, points_of
 from bayesma.translation import Target, next_study
-from bayesma.translation.candidates import candidates_of
-from bayesma.translation.experiments import law_of, outcomes_of
-from bayesma.translation.learning import variances_after
-from bayesma.translation.nextstudy import particles_for, question_for
-from bayesma.translation.particles import GROUPS, Particles
-from bayesma.translation.targets import Moments, sought_of
+from bayesma.translation.learning.candidates import candidates_of
+from bayesma.translation.learning.experiments import law_of, outcomes_of
+from bayesma.translation.learning.nextstudy import particles_for, question_for
+from bayesma.translation.learning.particles import GROUPS, Particles
+from bayesma.translation.learning.targets import Moments, sought_of
+from bayesma.translation.learning.variances import variances_after
 
 HERE = Path(__file__).parent
 SEED, STUDIES, RESULTS, PARTICLES = 1, 12, 25, 32_000

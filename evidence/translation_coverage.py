@@ -26,8 +26,8 @@ import bayesma as bm
 from bayesma.design import Design, design
 from bayesma.priors import HalfNormal
 from bayesma.translation import Assumptions, translate
-from bayesma.translation.asked import prediction_at, question
-from bayesma.translation.innovations import Innovations, innovations
+from bayesma.translation.pathway.asked import prediction_at, question
+from bayesma.translation.pathway.innovations import Innovations, innovations
 
 HERE = Path(__file__).parent
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ from bayesma.errors import QueryError
 from bayesma.plots import plot_budget
 from bayesma.plots.budget import FACTORS as DRAWN
 from bayesma.translation import Budget
-from bayesma.translation.innovations import FACTORS
+from bayesma.translation.pathway.innovations import FACTORS
 
 SHARES = np.array([0.3, 0.0, 0.2, 0.25, 0.15, 0.06, 0.04, 0.0])
 

@@ -14,10 +14,10 @@ from bayesma.queries.curves import decay_curve, effect_at
 from bayesma.queries.grids import grid
 from bayesma.spec import ModelSpec
 from bayesma.translation import Assumptions, species_table, translate
-from bayesma.translation.asked import prediction_at, question
-from bayesma.translation.doses import equivalent_dose
-from bayesma.translation.innovations import FACTORS, Innovations, innovations
-from bayesma.translation.species import SPECIES
+from bayesma.translation.pathway.asked import prediction_at, question
+from bayesma.translation.pathway.doses import equivalent_dose
+from bayesma.translation.pathway.innovations import FACTORS, Innovations, innovations
+from bayesma.translation.pathway.species import SPECIES
 
 # Nothing of one's own but the fit.
 PLAIN = Assumptions(discrepancy=None, no_translation=0, between_species=None, no_scaling=1)

@@ -16,9 +16,9 @@ from bayesma.effects import effect_sizes
 from bayesma.errors import QueryError
 from bayesma.posterior import Fit
 from bayesma.translation import Assumptions, Budget, translate, uncertainty_budget
-from bayesma.translation.innovations import FACTORS
-from bayesma.translation.prediction import Predicted
-from bayesma.translation.shapley import coefficients, interactions, shapley_effects
+from bayesma.translation.doubts.shapley import coefficients, interactions, shapley_effects
+from bayesma.translation.pathway.innovations import FACTORS
+from bayesma.translation.pathway.prediction import Predicted
 
 # A share lies within this many Monte Carlo standard errors of the truth: they have 15 degrees of
 # freedom (16 batches), so P(|t| > 5) = 0.00016 for each of the some hundred numbers below.
@@ -164,7 +164,7 @@ def test_what_is_infinite_or_constant_has_no_shares_and_spoils_no_other_output()
 
 def test_pieces_do_not_change_the_numbers(monkeypatch):
     whole = shapley_effects(ishigami, [1, 1, 1], size=512)
-    monkeypatch.setattr("bayesma.translation.shapley.LIMIT", 60)
+    monkeypatch.setattr("bayesma.translation.doubts.shapley.LIMIT", 60)
     pieces = shapley_effects(ishigami, [1, 1, 1], size=512)
     # Sums in another order.
     np.testing.assert_allclose(pieces.shapley, whole.shapley, rtol=1e-10)

@@ -13,7 +13,7 @@ from scipy import stats
 from bayesma import priors
 from bayesma.design import design
 from bayesma.effects import effect_sizes
-from bayesma.translation.innovations import innovations
+from bayesma.translation.pathway.innovations import innovations
 from evidence.translation_coverage import (
     DRAWS,
     PRIORS,

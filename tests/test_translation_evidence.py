@@ -14,10 +14,10 @@ import bayesma as bm
 from bayesma.errors import ExtrapolationWarning, QueryError, TableError
 from bayesma.priors import HalfNormal, Normal
 from bayesma.translation import Assumptions, HumanEvidence, human_evidence, translate
-from bayesma.translation.asked import prediction_at, question
-from bayesma.translation.innovations import innovations
-from bayesma.translation.updating import confronted
-from bayesma.translation.weighing import sampling_covariance, weighed
+from bayesma.translation.pathway.asked import prediction_at, question
+from bayesma.translation.pathway.innovations import innovations
+from bayesma.translation.people.updating import confronted
+from bayesma.translation.people.weighing import sampling_covariance, weighed
 
 LEVEL, TAU = 1.0, 0.4
 MEAN, SD = 0.2, 0.8

@@ -20,13 +20,13 @@ from bayesma.queries.curves import effect_at
 from bayesma.queries.grids import grid, points_of
 from bayesma.spec import ModelSpec
 from bayesma.translation import Assumptions, Target, next_study
-from bayesma.translation.candidates import candidates_of
-from bayesma.translation.experiments import Law, law_of, outcomes_of
-from bayesma.translation.innovations import innovations
-from bayesma.translation.learning import learnt, variances_after
-from bayesma.translation.nextstudy import particles_for, question_for
-from bayesma.translation.particles import GROUPS
-from bayesma.translation.targets import Moments, sought_of
+from bayesma.translation.learning.candidates import candidates_of
+from bayesma.translation.learning.experiments import Law, law_of, outcomes_of
+from bayesma.translation.learning.nextstudy import particles_for, question_for
+from bayesma.translation.learning.particles import GROUPS
+from bayesma.translation.learning.targets import Moments, sought_of
+from bayesma.translation.learning.variances import learnt, variances_after
+from bayesma.translation.pathway.innovations import innovations
 from tests.fits import ConjugatePosterior, conjugate_fit
 
 PRIORS = {

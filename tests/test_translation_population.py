@@ -10,8 +10,8 @@ from scipy import integrate, optimize, stats
 from bayesma import priors
 from bayesma.effects import effect_sizes
 from bayesma.spec import ModelSpec
-from bayesma.translation.origins import contrasts_of
-from bayesma.translation.population import NODES, QUANTILES, population
+from bayesma.translation.pathway.origins import contrasts_of
+from bayesma.translation.pathway.population import NODES, QUANTILES, population
 
 # What the review prints within 3 h: effect and standard error (half the interval over 1.96).
 PRINTED = np.array([1.7, 1.1]), np.array([0.306, 0.434])

@@ -17,7 +17,7 @@ from bayesma.effects import effect_sizes
 from bayesma.errors import BayesmaError, ExtrapolationWarning, QueryError, UnseenLevelError
 from bayesma.spec import ModelSpec
 from bayesma.translation import Assumptions, Species, translate
-from bayesma.translation.species import SPECIES, species_of
+from bayesma.translation.pathway.species import SPECIES, species_of
 
 FADING = ModelSpec(peak="regimen", half_life="regimen")
 ASK = {"delay": 7.0, "regimen": "repeated", "draws": 20}

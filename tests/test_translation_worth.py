@@ -17,7 +17,7 @@ from bayesma.translation import (
     map_prior,
     translate,
 )
-from bayesma.translation.mixturefits import fitted_mixture
+from bayesma.translation.worth.mixturefits import fitted_mixture
 
 MIXTURE = NormalMixture([0.3, 0.5, 0.2], [-1.0, 0.5, 3.0], [0.4, 1.2, 0.7])
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bayesma.errors import QueryError
-from bayesma.translation.budget import Budget
+from bayesma.translation.doubts.budget import Budget
 
 __all__ = ["plot_budget"]
 

@@ -9,8 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from bayesma.queries import summary
-from bayesma.translation.assumptions import Assumptions
-from bayesma.translation.prediction import Prediction
+from bayesma.translation.pathway.assumptions import Assumptions
+from bayesma.translation.pathway.prediction import Prediction
 
 __all__ = ["Translation"]
 

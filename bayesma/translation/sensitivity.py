@@ -14,10 +14,10 @@ from bayesma import priors as p
 from bayesma.errors import ExtrapolationWarning
 from bayesma.priors import Prior
 from bayesma.queries import summary
-from bayesma.translation.asked import PEOPLE, Fits, Question, question
-from bayesma.translation.assumptions import FALLBACK_TRIALS, Assumptions
 from bayesma.translation.noun import Translation
-from bayesma.translation.origins import origin_of
+from bayesma.translation.pathway.asked import PEOPLE, Fits, Question, question
+from bayesma.translation.pathway.assumptions import FALLBACK_TRIALS, Assumptions
+from bayesma.translation.pathway.origins import origin_of
 from bayesma.translation.translating import grids_of, translate
 
 __all__ = ["translation_sensitivity"]

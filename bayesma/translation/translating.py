@@ -12,14 +12,14 @@ import xarray as xr
 from bayesma.errors import QueryError
 from bayesma.posterior import Fit
 from bayesma.queries.grids import grid, points_of, warn_outside
-from bayesma.translation.asked import PEOPLE, Fits, Question, prediction_at, question
-from bayesma.translation.assumptions import FALLBACK_TRIALS, Assumptions
-from bayesma.translation.doses import dose_notes
-from bayesma.translation.innovations import Innovations, innovations
 from bayesma.translation.noun import Translation
-from bayesma.translation.origins import COLUMN, Origin
-from bayesma.translation.prediction import Predicted, Prediction
-from bayesma.translation.species import species_of
+from bayesma.translation.pathway.asked import PEOPLE, Fits, Question, prediction_at, question
+from bayesma.translation.pathway.assumptions import FALLBACK_TRIALS, Assumptions
+from bayesma.translation.pathway.doses import dose_notes
+from bayesma.translation.pathway.innovations import Innovations, innovations
+from bayesma.translation.pathway.origins import COLUMN, Origin
+from bayesma.translation.pathway.prediction import Predicted, Prediction
+from bayesma.translation.pathway.species import species_of
 
 __all__ = ["grid_of", "grids_of", "population_notes", "translate"]
 
@@ -116,7 +116,7 @@ def translate(
     drawn = innovations(draws, np.random.default_rng(seed))
     positions, updated = None, False
     if human is not None:
-        from bayesma.translation.updating import confronted
+        from bayesma.translation.people.updating import confronted
 
         drawn, found = confronted(asked, human, drawn, update, seed)
         positions, updated = found.positions, update

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesma.errors import QueryError
 from bayesma.noncentral.densities import log_noncentral_t
-from bayesma.translation.mixtures import NormalMixture
+from bayesma.translation.worth.mixtures import NormalMixture
 
 __all__ = ["BayesianRule", "ClassicalRule", "Rule", "exceeds", "is_size"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesma.errors import QueryError, did_you_mean
-from bayesma.translation.mixtures import NormalMixture
+from bayesma.translation.worth.mixtures import NormalMixture
 
 __all__ = ["Information", "effective_sample_size", "information_of", "smd_information"]
 

@@ -12,12 +12,12 @@ import numpy as np
 import xarray as xr
 
 from bayesma.errors import QueryError
-from bayesma.translation.asked import PEOPLE, STANDARDISED
-from bayesma.translation.innovations import innovations
-from bayesma.translation.mixturefits import MixtureFit, fitted_mixture
-from bayesma.translation.mixtures import NormalMixture
 from bayesma.translation.noun import Translation
-from bayesma.translation.samplesizes import Information, effective_sample_size, information_of
+from bayesma.translation.pathway.asked import PEOPLE, STANDARDISED
+from bayesma.translation.pathway.innovations import innovations
+from bayesma.translation.worth.mixturefits import MixtureFit, fitted_mixture
+from bayesma.translation.worth.mixtures import NormalMixture
+from bayesma.translation.worth.samplesizes import Information, effective_sample_size, information_of
 
 __all__ = ["MapPrior", "map_prior"]
 

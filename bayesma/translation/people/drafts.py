@@ -14,8 +14,8 @@ from bayesma.errors import Fault, TableError, did_you_mean, nearest
 from bayesma.schema import COLUMNS
 from bayesma.table.checker import Checker
 from bayesma.table.parsing import note_words
-from bayesma.translation.rows import EFFECT, NUMBERS, SPECS, STEPS, Row, Z, read_row
-from bayesma.translation.species import SPECIES, species_of
+from bayesma.translation.pathway.species import SPECIES, species_of
+from bayesma.translation.people.rows import EFFECT, NUMBERS, SPECS, STEPS, Row, Z, read_row
 
 __all__ = ["Draft", "counted", "draft_of"]
 

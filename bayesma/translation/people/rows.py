@@ -12,7 +12,7 @@ from bayesma.measures import MEASURES
 from bayesma.schema import COLUMNS, Column
 from bayesma.table.checker import Checker
 from bayesma.table.parsing import Reading, read_cell
-from bayesma.translation.asked import STANDARDISED
+from bayesma.translation.pathway.asked import STANDARDISED
 from bayesma.units import DAYS_PER_UNIT
 
 __all__ = ["EFFECT", "HALF_LIFE", "NUMBERS", "SPECS", "STEPS", "Z", "Row", "read_row"]

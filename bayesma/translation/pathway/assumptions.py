@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from bayesma import priors as p
 from bayesma.errors import QueryError, did_you_mean
 from bayesma.priors import Prior
-from bayesma.translation import species as table
-from bayesma.translation.species import Species
+from bayesma.translation.pathway import species as table
+from bayesma.translation.pathway.species import Species
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,13 +19,13 @@ from bayesma.queries.grids import (
     point_dataset,
     warn_outside,
 )
-from bayesma.translation.asked import PEOPLE, STANDARDISED, Question, prediction_at
-from bayesma.translation.doses import amount_of
-from bayesma.translation.drafts import Draft
-from bayesma.translation.evidence import drafted
-from bayesma.translation.origins import COLUMN
-from bayesma.translation.prediction import Prediction
-from bayesma.translation.rows import HALF_LIFE
+from bayesma.translation.pathway.asked import PEOPLE, STANDARDISED, Question, prediction_at
+from bayesma.translation.pathway.doses import amount_of
+from bayesma.translation.pathway.origins import COLUMN
+from bayesma.translation.pathway.prediction import Prediction
+from bayesma.translation.people.drafts import Draft
+from bayesma.translation.people.evidence import drafted
+from bayesma.translation.people.rows import HALF_LIFE
 
 __all__ = ["Results", "results_of"]
 

@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesma.errors import QueryError
-from bayesma.translation.asked import Question
-from bayesma.translation.innovations import Innovations
-from bayesma.translation.points import Results, results_of
-from bayesma.translation.proposals import Pool, pool_of
-from bayesma.translation.rows import Z
+from bayesma.translation.pathway.asked import Question
+from bayesma.translation.pathway.innovations import Innovations
+from bayesma.translation.people.points import Results, results_of
+from bayesma.translation.people.proposals import Pool, pool_of
+from bayesma.translation.people.rows import Z
 
 __all__ = ["Confronted", "confronted"]
 

@@ -13,9 +13,9 @@ from bayesma.coders import Coder, cell_keys, level_text
 from bayesma.design import Design
 from bayesma.errors import QueryError, UnseenLevelError, did_you_mean
 from bayesma.posterior import Fit
-from bayesma.translation.assumptions import Assumptions
-from bayesma.translation.population import Population, population
-from bayesma.translation.species import Species, species_of
+from bayesma.translation.pathway.assumptions import Assumptions
+from bayesma.translation.pathway.population import Population, population
+from bayesma.translation.pathway.species import Species, species_of
 
 __all__ = ["COLUMN", "Origin", "contrasts_of", "origin_of"]
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesma.translation.experiments import Law
-from bayesma.translation.particles import GROUPS
-from bayesma.translation.targets import Moments
+from bayesma.translation.learning.experiments import Law
+from bayesma.translation.learning.particles import GROUPS
+from bayesma.translation.learning.targets import Moments
 
 __all__ = ["Learnt", "learnt", "variances_after"]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesma.translation.innovations import Innovations, innovations
-from bayesma.translation.species import Species
+from bayesma.translation.pathway.innovations import Innovations, innovations
+from bayesma.translation.pathway.species import Species
 
 __all__ = ["GROUPS", "Particles", "particles_of"]
 

@@ -11,8 +11,8 @@ import pandas as pd
 from bayesma.design import Design
 from bayesma.errors import QueryError
 from bayesma.posterior import Fit
-from bayesma.translation.origins import COLUMN
-from bayesma.translation.species import Species, species_of
+from bayesma.translation.pathway.origins import COLUMN
+from bayesma.translation.pathway.species import Species, species_of
 from bayesma.units import UnitError
 from bayesma.units import dose as read_dose
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bayesma.errors import QueryError
-from bayesma.translation.asked import PEOPLE, STANDARDISED
 from bayesma.translation.noun import Translation
-from bayesma.translation.rules import BayesianRule, ClassicalRule, Rule, is_size
+from bayesma.translation.pathway.asked import PEOPLE, STANDARDISED
+from bayesma.translation.worth.rules import BayesianRule, ClassicalRule, Rule, is_size
 
 __all__ = ["SIZES", "Assurance", "assurance"]
 

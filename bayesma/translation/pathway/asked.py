@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from bayesma.errors import QueryError, did_you_mean
 from bayesma.posterior import Fit
 from bayesma.spec import ModelSpec
-from bayesma.translation.assumptions import Assumptions
-from bayesma.translation.doses import dose_of
-from bayesma.translation.forms import form_of
-from bayesma.translation.origins import Origin
-from bayesma.translation.prediction import Prediction
-from bayesma.translation.species import Species, species_of
+from bayesma.translation.pathway.assumptions import Assumptions
+from bayesma.translation.pathway.doses import dose_of
+from bayesma.translation.pathway.forms import form_of
+from bayesma.translation.pathway.origins import Origin
+from bayesma.translation.pathway.prediction import Prediction
+from bayesma.translation.pathway.species import Species, species_of
 
 __all__ = [
     "PEOPLE",

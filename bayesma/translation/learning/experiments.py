@@ -26,14 +26,14 @@ from bayesma.priors import Prior, named
 from bayesma.queries.curves import effect_at
 from bayesma.queries.grids import grid, points_of
 from bayesma.smallstudy import SIZES
-from bayesma.translation.asked import Question
-from bayesma.translation.candidates import Candidate, covariates_of
-from bayesma.translation.forms import form_of
-from bayesma.translation.origins import COLUMN
-from bayesma.translation.particles import Particles
-from bayesma.translation.population import QUANTILES
-from bayesma.translation.prediction import Prediction
-from bayesma.translation.species import species_of
+from bayesma.translation.learning.candidates import Candidate, covariates_of
+from bayesma.translation.learning.particles import Particles
+from bayesma.translation.pathway.asked import Question
+from bayesma.translation.pathway.forms import form_of
+from bayesma.translation.pathway.origins import COLUMN
+from bayesma.translation.pathway.population import QUANTILES
+from bayesma.translation.pathway.prediction import Prediction
+from bayesma.translation.pathway.species import species_of
 
 __all__ = ["Law", "Outcomes", "law_of", "outcomes_of"]
 

@@ -14,10 +14,10 @@ from bayesma.coders import AVERAGE, level_text
 from bayesma.design import Design
 from bayesma.errors import BayesmaError, Fault, TableError, did_you_mean
 from bayesma.queries.grids import day_of, grid
-from bayesma.translation.asked import PEOPLE, Question
-from bayesma.translation.doses import dose_of
-from bayesma.translation.origins import COLUMN
-from bayesma.translation.species import species_of
+from bayesma.translation.pathway.asked import PEOPLE, Question
+from bayesma.translation.pathway.doses import dose_of
+from bayesma.translation.pathway.origins import COLUMN
+from bayesma.translation.pathway.species import species_of
 
 __all__ = ["Candidate", "Candidates", "candidates_of", "covariates_of"]
 

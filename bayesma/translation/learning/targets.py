@@ -22,11 +22,11 @@ from bayesma.posterior import Fit
 from bayesma.queries.curves import effect_at
 from bayesma.queries.fading import half_life_at
 from bayesma.queries.grids import grid, points_of, warn_outside
-from bayesma.translation.asked import PEOPLE, Question, prediction_at
-from bayesma.translation.origins import Origin
-from bayesma.translation.particles import Particles
-from bayesma.translation.prediction import Prediction
-from bayesma.translation.species import Species
+from bayesma.translation.learning.particles import Particles
+from bayesma.translation.pathway.asked import PEOPLE, Question, prediction_at
+from bayesma.translation.pathway.origins import Origin
+from bayesma.translation.pathway.prediction import Prediction
+from bayesma.translation.pathway.species import Species
 from bayesma.translation.translating import grid_of, grids_of
 
 __all__ = ["Moments", "Sought", "Target", "sought_of"]

@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesma.queries.grids import outside
-from bayesma.translation.asked import Question
-from bayesma.translation.candidates import Candidate, Candidates, covariates_of
-from bayesma.translation.learning import Learnt
-from bayesma.translation.origins import COLUMN
-from bayesma.translation.particles import Particles
-from bayesma.translation.targets import Moments, Sought
+from bayesma.translation.learning.candidates import Candidate, Candidates, covariates_of
+from bayesma.translation.learning.particles import Particles
+from bayesma.translation.learning.targets import Moments, Sought
+from bayesma.translation.learning.variances import Learnt
+from bayesma.translation.pathway.asked import Question
+from bayesma.translation.pathway.origins import COLUMN
 from bayesma.translation.translating import population_notes
 
 __all__ = ["beyond", "candidate_notes", "quality_notes", "share_notes", "starting_notes"]

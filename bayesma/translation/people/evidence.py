@@ -11,7 +11,7 @@ import pandas as pd
 from bayesma.errors import QueryError
 from bayesma.table import StudyTable
 from bayesma.table.checker import Checker
-from bayesma.translation.drafts import Draft, draft_of
+from bayesma.translation.people.drafts import Draft, draft_of
 
 __all__ = ["HumanEvidence", "drafted", "human_evidence"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesma.translation.innovations import FACTORS, Innovations, innovations
-from bayesma.translation.points import Results
-from bayesma.translation.prediction import Predicted
-from bayesma.translation.weighing import Weighed, sampling_covariance, weighed
+from bayesma.translation.pathway.innovations import FACTORS, Innovations, innovations
+from bayesma.translation.pathway.prediction import Predicted
+from bayesma.translation.people.points import Results
+from bayesma.translation.people.weighing import Weighed, sampling_covariance, weighed
 
 __all__ = ["Pool", "pool_of"]
 

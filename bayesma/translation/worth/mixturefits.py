@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesma.errors import QueryError
-from bayesma.translation.mixtures import NormalMixture
+from bayesma.translation.worth.mixtures import NormalMixture
 
 __all__ = ["MOST", "PENALTY", "MixtureFit", "fitted_mixture"]
 

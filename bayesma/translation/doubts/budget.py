@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from bayesma.errors import QueryError, did_you_mean
 from bayesma.queries.grids import points_of
-from bayesma.translation.innovations import FACTORS, Innovations
+from bayesma.translation.doubts.shapley import Shares, shapley_effects
 from bayesma.translation.noun import Translation
-from bayesma.translation.prediction import Predicted
-from bayesma.translation.shapley import Shares, shapley_effects
+from bayesma.translation.pathway.innovations import FACTORS, Innovations
+from bayesma.translation.pathway.prediction import Predicted
 
 __all__ = ["Budget", "uncertainty_budget"]
 
@@ -134,7 +134,7 @@ def uncertainty_budget(
     ----------
     Owen 2014, SIAM/ASA J Uncertain Quantif 2:245 (Shapley effects). Song, Nelson & Staum 2016,
     same journal 4:1060. Estimators: Jansen 1999, Computer Physics Communications 117:35; Saltelli
-    et al. 2010, same journal 181:259. `bayesma.translation.shapley` has the equations.
+    et al. 2010, same journal 181:259. `bayesma.translation.doubts.shapley` has the equations.
     """
     _check(translation, of, size)
     points, columns = _points(translation, of)

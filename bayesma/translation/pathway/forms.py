@@ -13,10 +13,10 @@ from bayesma.decay import Decay
 from bayesma.design import Points
 from bayesma.mean import VARIABLES, linear
 from bayesma.posterior import Fit
-from bayesma.translation.assumptions import FALLBACK_TRIALS, Assumptions
-from bayesma.translation.origins import COLUMN, Origin, origin_of
-from bayesma.translation.population import QUANTILES
-from bayesma.translation.species import Species, species_of
+from bayesma.translation.pathway.assumptions import FALLBACK_TRIALS, Assumptions
+from bayesma.translation.pathway.origins import COLUMN, Origin, origin_of
+from bayesma.translation.pathway.population import QUANTILES
+from bayesma.translation.pathway.species import Species, species_of
 
 __all__ = ["Form", "Trials", "form_of"]
 

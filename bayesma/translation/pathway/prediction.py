@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from bayesma.maths import NumPyMaths
 from bayesma.mean import spread
-from bayesma.translation.assumptions import Assumptions
-from bayesma.translation.forms import Form, Trials
-from bayesma.translation.innovations import Innovations
+from bayesma.translation.pathway.assumptions import Assumptions
+from bayesma.translation.pathway.forms import Form, Trials
+from bayesma.translation.pathway.innovations import Innovations
 
 __all__ = ["Predicted", "Prediction"]
 

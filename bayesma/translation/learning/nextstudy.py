@@ -11,7 +11,19 @@ import pandas as pd
 
 from bayesma.errors import QueryError
 from bayesma.priors import Prior
-from bayesma.translation.asked import (
+from bayesma.translation.learning.candidates import Candidates, candidates_of
+from bayesma.translation.learning.experiments import law_of, outcomes_of
+from bayesma.translation.learning.particles import Particles, particles_of
+from bayesma.translation.learning.remarks import (
+    beyond,
+    candidate_notes,
+    quality_notes,
+    share_notes,
+    starting_notes,
+)
+from bayesma.translation.learning.targets import Moments, Target, sought_of
+from bayesma.translation.learning.variances import Learnt, learnt
+from bayesma.translation.pathway.asked import (
     PEOPLE,
     STANDARDISED,
     Fits,
@@ -20,22 +32,10 @@ from bayesma.translation.asked import (
     question,
     weights_of,
 )
-from bayesma.translation.assumptions import Assumptions
-from bayesma.translation.candidates import Candidates, candidates_of
-from bayesma.translation.experiments import law_of, outcomes_of
-from bayesma.translation.learning import Learnt, learnt
-from bayesma.translation.origins import contrasts_of
-from bayesma.translation.particles import Particles, particles_of
-from bayesma.translation.population import population
-from bayesma.translation.remarks import (
-    beyond,
-    candidate_notes,
-    quality_notes,
-    share_notes,
-    starting_notes,
-)
-from bayesma.translation.species import species_of
-from bayesma.translation.targets import Moments, Target, sought_of
+from bayesma.translation.pathway.assumptions import Assumptions
+from bayesma.translation.pathway.origins import contrasts_of
+from bayesma.translation.pathway.population import population
+from bayesma.translation.pathway.species import species_of
 
 __all__ = ["NextStudy", "next_study", "particles_for", "question_for"]
 

@@ -1,0 +1,1 @@
+"""Where the doubt comes from: the variance shared out between its sources."""

@@ -1,0 +1,1 @@
+"""What the next animal experiment would teach."""

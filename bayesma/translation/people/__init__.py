@@ -1,0 +1,1 @@
+"""Human evidence: read, held against what was predicted, and learnt from."""

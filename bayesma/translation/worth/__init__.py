@@ -1,0 +1,1 @@
+"""What a prediction is worth to a trial: a prior, its effective sample size, assurance."""
