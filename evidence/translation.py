@@ -16,7 +16,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from scipy.special import ndtr
 from tables import section
 
 import bayesma as bm
@@ -30,15 +29,9 @@ APART = {"exponential": "species", "plateau": "species_plateau"}
 REGIMENS = ["single", "repeated"]
 COLOURS = {"single": "#0072B2", "repeated": "#D55E00"}
 DELAYS = [1.0, 7.0, 35.0]
-# Half-lives in people, in days: name, regimen, value and its 95% interval where one is printed.
-DAHAN = "Dahan 2011, 100 h infusion"
-PEOPLE = (
-    (DAHAN, "repeated", 10.9, (5.3, 20.5)),
-    ("Sigtermans 2010, 2 h infusion, as the review prints it", "single", 2 / 24, None),
-    ("Sigtermans 2010, by that abstract's own numbers", "single", 3.9 / 24, None),
-)
-# Width of a 95% interval in standard errors.
-WIDTH = 2 * 1.959964
+# Rows of ketamine_human: Dahan 2011; the short infusion as the review prints it, and by its
+# abstract's own scores; Pickering 2020.
+SEEN = ["H06", "H12", "H16", "H30"]
 
 
 def fits(variants: dict[str, str | None]) -> dict[str, bm.Fit]:
@@ -68,34 +61,26 @@ def half_lives(found: dict[str, Translation]) -> pd.DataFrame:
     return pd.DataFrame(rows).drop(columns="p_never")
 
 
-def positions(found: dict[str, Translation]) -> pd.DataFrame:
-    """Return where each human half-life lies in what was predicted for it.
+def seen() -> pd.DataFrame:
+    """Return what people were found to have: half-lives, and one trial's effect over 35 days.
 
-    P(predicted < observed), the predicted with the observation's own error on the logarithm where
-    an interval is printed; conflict = 2 min(P, 1 - P).
+    Infusions over days are "repeated" in the model, as in its file.
     """
-    rows = []
-    for name, one in found.items():
-        for who, regimen, value, interval in PEOPLE:
-            draws = np.log(one.half_life.sel(point=one.half_life["regimen"] == regimen).values)
-            if interval is None:
-                below = float((draws < np.log(value)).mean())
-            else:
-                error = np.log(interval[1] / interval[0]) / WIDTH
-                below = float(ndtr((np.log(value) - draws) / error).mean())
-            rows.append(
-                {
-                    "observed": who,
-                    "regimen": regimen,
-                    "days": value,
-                    "low": np.nan if interval is None else interval[0],
-                    "high": np.nan if interval is None else interval[1],
-                    "predicted by": name,
-                    "position": below,
-                    "conflict P": 2 * min(below, 1 - below),
-                }
-            )
-    return pd.DataFrame(rows)
+    rows = bm.load_dataset("ketamine_human", "effects").frame
+    rows = rows[rows["row_id"].isin(SEEN)].reset_index(drop=True)
+    return rows.replace({"regimen": {"infusion": "repeated"}})
+
+
+def positions(forms: dict[str, Any]) -> pd.DataFrame:
+    """Return where each human number lies in what was predicted for it, by which fits."""
+    tables = []
+    for name, of in forms.items():
+        found = asked(of, human=seen(), update=False).positions
+        assert found is not None
+        tables.append(found.assign(fits=name))
+    columns = ["fits", "row_id", "study", "quantity", "regimen", "observed", "obs_low", "obs_high"]
+    columns += ["predicted", "pred_low", "pred_high", "position", "conflict_p"]
+    return pd.concat(tables)[columns]
 
 
 def sensitivity(forms: dict[str, bm.Fit]) -> pd.DataFrame:
@@ -171,12 +156,16 @@ def _half_lives(axes: Axes, found: Translation) -> None:
             alpha=0.5, step="mid", linewidth=0,
         )  # fmt: skip
         axes.text(-8.8, row + 0.25, f"after {regimen}", color=COLOURS[regimen])
-    for _who, regimen, value, interval in PEOPLE:
-        height = REGIMENS.index(regimen) - 0.1
-        if interval is not None:
-            axes.plot(np.log2(interval), [height] * 2, color="black", linewidth=1.5)
-        filled = "black" if interval is not None else "white"
-        axes.plot(np.log2(value), height, "o", color="black", markerfacecolor=filled, markersize=5)
+    for row in seen().query("quantity == 'half_life'").to_dict("records"):
+        height = REGIMENS.index(row["regimen"]) - 0.1
+        days = {"h": 1 / 24, "d": 1.0}[row["unit"]]
+        ends = np.array([row["ci_low"], row["ci_high"]], dtype=float) * days
+        printed = bool(np.isfinite(ends).all())
+        if printed:
+            axes.plot(np.log2(ends), [height] * 2, color="black", linewidth=1.5)
+        filled = "black" if printed else "white"
+        value = np.log2(row["y"] * days)
+        axes.plot(value, height, "o", color="black", markerfacecolor=filled, markersize=5)
     axes.text(np.log2(10.9), 0.68, "Dahan 2011:\n10.9 d", ha="center", fontsize=8)
     axes.text(np.log2(2 / 24) - 0.3, -0.14, "2 h ", ha="right", va="center", fontsize=8)
     axes.text(np.log2(3.9 / 24) + 0.3, -0.14, " 3.9 h", ha="left", va="center", fontsize=8)
@@ -195,6 +184,8 @@ def main() -> None:
         "both, alike": asked(forms),
         "both, rats and mice apart": asked(apart),
     }
+    of = {**forms, "both, alike": forms, "both, rats and mice apart": apart}
+    informed = asked(forms, human=seen())
     both = found["both, alike"]
     text = [
         "# From animals to people: made by evidence/translation.py\n\n",
@@ -202,9 +193,19 @@ def main() -> None:
         f"anything here. {DRAWS} draws, seed {SEED}; intervals are 95%.\n",
         section("Effect in people (SMD)", effects(both), index=False),
         section("Half-life in people (days)", half_lives(found), index=False),
-        section("Human half-lives in what was predicted for them", positions(found), index=False),
+        section("Human numbers in what was predicted for them", positions(of), index=False),
         "\nThe predicted intervals run from under an hour to months: that a number lies inside one "
-        "is weak praise. A half-life of a plateau is that of the part which fades.\n",
+        "is weak praise. A half-life of a plateau is that of the part which fades. H06 is Dahan "
+        "2011; H12 a short infusion as the review prints it, H16 by that abstract's own scores; H30 is "
+        "Pickering 2020, its effect averaged over 35 d. Half-lives are in days.\n",
+        section(
+            "The effect once those with an interval (H06, H30) have updated it",
+            effects(informed),
+            index=False,
+        ),
+        section("Half-life once they have", half_lives({"both, alike": informed}), index=False),
+        "\n",
+        *(f"- {note}\n" for note in informed.notes if note not in both.notes),
         section("Repeated less single dosing, in people", gap(forms), index=False),
         "\nWhere the effect does not translate both regimens are delta alone, and equal.\n",
         section("A week after repeated dosing: one assumption changed", sensitivity(forms), False),
