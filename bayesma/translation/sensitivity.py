@@ -86,7 +86,7 @@ def translation_sensitivity(
     asked = question(fit, to, dose, species, assumptions, weights)
     common = {"delay": delay, "dose": dose, "human": human, "update": update, "draws": draws}
     common |= {"seed": seed, **covariates}
-    usual = {"assumptions": assumptions, "species": species, "weights": weights}
+    usual: dict[str, Any] = {"assumptions": assumptions, "species": species, "weights": weights}
     base = translate(fit, to, **usual, **common)
     tables = [_answers(base, BASE, "", ci_prob)]
     with warnings.catch_warnings():
