@@ -196,8 +196,8 @@ def main() -> None:
         section("Human numbers in what was predicted for them", positions(of), index=False),
         "\nThe predicted intervals run from under an hour to months: that a number lies inside one "
         "is weak praise. A half-life of a plateau is that of the part which fades. H06 is Dahan "
-        "2011; H12 a short infusion as the review prints it, H16 by that abstract's own scores; H30 "
-        "is Pickering 2020, its effect averaged over 35 d. Half-lives are in days.\n",
+        "2011; H12 a short infusion as the review prints it, H16 by that abstract's own scores; "
+        "H30 is Pickering 2020, its effect averaged over 35 d. Half-lives are in days.\n",
         section(
             "The effect once those with an interval (H06, H30) have updated it",
             effects(informed),

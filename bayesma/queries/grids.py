@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
 def days(start: float, stop: float, step: float = 1.0) -> Floats:
@@ -221,7 +223,7 @@ def warn_outside(plan: Design, at: xr.Dataset, what: str = "points lie") -> None
         f"{int(at['beyond_data'].sum())} of {at.sizes['point']} {what} outside the delays of "
         f"the data ({ranges}): there the curve is its decay family's, not the data's",
         ExtrapolationWarning,
-        stacklevel=3,
+        skip_file_prefixes=(PACKAGE,),  # it is about the caller's question
     )
 
 
