@@ -131,7 +131,7 @@ def _studies(forms: dict[str, bm.Fit]) -> list[str]:
         found = bm.next_study(forms, CANDIDATES, target, seed=SEED)
         table = found.table.drop(columns=["beyond_data", "k"], errors="ignore").head(6)
         parts.append(section(title, table, False))
-        parts.append(f"\nBeyond any animal experiment: {found.irreducible:.0%} of the variance.\n")
+        parts += ["\n", *(f"- {note}\n" for note in found.notes)]
     return parts
 
 
