@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tables import section
 
 import bayesma as bm
 from bayesma.bayes.model import data_of
-from bayesma.bayes.sampler import Settings, compiled, sample
+from bayesma.bayes.sampler import Compiled, Settings, compiled, sample
 from bayesma.design import Design, design
 from bayesma.queries.curves import effect_at
 from bayesma.queries.grids import grid, points_of
@@ -22,12 +23,11 @@ from bayesma.translation import Target, next_study
 from bayesma.translation.learning.candidates import candidates_of
 from bayesma.translation.learning.experiments import law_of, outcomes_of
 from bayesma.translation.learning.nextstudy import particles_for, question_for
-from bayesma.translation.learning.particles import GROUPS, Particles
-from bayesma.translation.learning.targets import Moments, sought_of
+from bayesma.translation.learning.targets import sought_of
 from bayesma.translation.learning.variances import variances_after
 
 HERE = Path(__file__).parent
-SEED, STUDIES, RESULTS, PARTICLES = 1, 12, 25, 32_000
+SEED, STUDIES, RESULTS, BEFORE, PARTICLES = 1, 12, 20, 12, 32_000
 SPEC = bm.load_spec("simulated_decay")
 CANDIDATES = pd.DataFrame(
     {
@@ -51,27 +51,26 @@ def with_result(rows: pd.DataFrame, fit: bm.Fit, candidate: pd.Series, d: float)
     return replace(plan, points=plan.at(plan.frame))
 
 
-def refitted(rows: pd.DataFrame, fit: bm.Fit, candidate: pd.Series, results: list[float]) -> list:
+def spread(engine: Compiled, plan: Design, seed: int) -> float:
+    """Return the target's variance by sampling a design."""
+    settings = Settings(seed=seed, draws=1000, tune=500, target_accept=0.9, progress=False)
+    again = bm.Fit(sample(engine.with_data(**data_of(plan)), settings), plan)
+    sides = [effect_at(again, points_of(grid(again, **side))).ravel() for side in TARGET.sides]
+    return float((sides[0] - sides[1]).var())
+
+
+def refitted(
+    rows: pd.DataFrame, fit: bm.Fit, candidate: pd.Series, results: list[float]
+) -> NDArray[np.float64]:
     """Return the target's variance after each result, by fitting again."""
-    engine = compiled(with_result(rows, fit, candidate, results[0]))
-    out = []
-    for number, d in enumerate(results):
-        plan = with_result(rows, fit, candidate, d)
-        settings = Settings(
-            seed=SEED + number, draws=1000, tune=500, target_accept=0.9, progress=False
-        )
-        tree = sample(engine.with_data(**data_of(plan)), settings)
-        again = bm.Fit(tree, plan)
-        sides = [effect_at(again, points_of(grid(again, **side))).ravel() for side in TARGET.sides]
-        out.append((sides[0] - sides[1]).var())
-        print(f"result {number + 1} of {len(results)}: {d:.2f}, variance {out[-1]:.4f}", flush=True)
-    return out
+    plans = [with_result(rows, fit, candidate, d) for d in results]
+    engine = compiled(plans[0])
+    return np.array([spread(engine, plan, SEED + i) for i, plan in enumerate(plans)])
 
 
-def relative_error(moments: Moments, particles: Particles) -> float:
-    """Return the relative standard error of the first fit's variance, by a jackknife."""
-    kept = [moments.mean[particles.groups != group].var() for group in range(GROUPS)]
-    return float(np.sqrt((GROUPS - 1) * np.var(kept)) / moments.total)
+def mean_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return a mean and its standard error."""
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def main() -> None:
@@ -85,7 +84,10 @@ def main() -> None:
     told = outcomes_of(asked, None)
     particles = particles_for(asked, TARGET, read, PARTICLES, np.random.default_rng(SEED))
     moments = sought_of(asked, TARGET).moments(particles)
-    first = relative_error(moments, particles)
+    engine = compiled(fit.design)
+    before = [spread(engine, fit.design, 100 + number) for number in range(BEFORE)]
+    now, now_error = mean_and_error(np.array(before))
+    print(now, now_error, moments.total, flush=True)
     table = answer.table.set_index(["regimen", "delay", "n"])
     levels = (np.arange(RESULTS) + 0.5) / RESULTS
     lines = []
@@ -94,9 +96,9 @@ def main() -> None:
         drawn = law.draws(np.arange(PARTICLES), np.random.default_rng(SEED))
         results = np.quantile(drawn, levels)
         weighed = variances_after(moments, law, results) / moments.total
-        fitted = np.array(refitted(rows, fit, row, list(results))) / moments.total
+        fitted = refitted(rows, fit, row, list(results)) / now
         found = table.loc[(row["regimen"], row["delay"], row["n"])]
-        gaps = fitted - weighed
+        gap, error = mean_and_error(weighed - fitted)
         lines.append(
             {
                 "regimen": row["regimen"],
@@ -106,8 +108,8 @@ def main() -> None:
                 "mcse": found["mcse"],
                 "weighed, these results": 1 - weighed.mean(),
                 "fitted again": 1 - fitted.mean(),
-                "difference": -gaps.mean(),
-                "se": np.hypot(gaps.std(ddof=1) / np.sqrt(RESULTS), first * weighed.mean()),
+                "difference": gap,
+                "se": np.hypot(error, now_error / now),
                 "correlation": np.corrcoef(fitted, weighed)[0, 1],
             }
         )
@@ -119,10 +121,13 @@ def main() -> None:
 {np.sqrt(moments.total):.3f} now. For each candidate, {RESULTS} results at equally likely
 quantiles of what it may find are added as a study of their own, one at a time, and the model is
 sampled again. The share of the target's variance that is then gone, averaged over the results, is
-beside that of `next_study`, which weighs the draws of the first fit anew. "correlation" is over
-the results: a lucky and an unlucky result are told apart alike. The difference is paired by
-result; its standard error is of the refits' draws, and of the first fit's variance, whose own is
-{first:.1%}: that part is common to all rows.
+beside that of `next_study`, which weighs the draws of the first fit anew. What it is a share of is
+sampled again as well: {BEFORE} refits of the data as they stand give a variance of {now:.4f}
+(standard error {now_error:.4f}), the first fit {moments.total:.4f}. "correlation" is over the
+results: lucky and unlucky ones are told apart alike. The difference is paired by result; its
+standard error is of the refits before and after, and the part before is common to all rows.
+"Weighed, these results" and `next_study` differ because the results at quantiles leave out both
+tails, where most is learnt.
 """
     (HERE / "next_study.md").write_text(
         page + section("Refits", pd.DataFrame(lines), index=False), encoding="utf-8"
