@@ -1,6 +1,6 @@
 """Does next_study() say what fitting again with the new study says?
 
-Run ``python evidence/next_study.py`` (some ten minutes). It writes next_study.md beside itself.
+Run ``python evidence/next_study.py`` (some ten minutes on two cores). It writes next_study.md beside itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bayesma.translation.learning.targets import sought_of
 from bayesma.translation.learning.variances import variances_after
 
 HERE = Path(__file__).parent
-SEED, STUDIES, RESULTS, BEFORE, PARTICLES = 1, 12, 20, 12, 32_000
+SEED, STUDIES, RESULTS, BEFORE, PARTICLES = 1, 12, 20, 24, 32_000
 SPEC = bm.load_spec("simulated_decay")
 CANDIDATES = pd.DataFrame(
     {
@@ -53,7 +53,7 @@ def with_result(rows: pd.DataFrame, fit: bm.Fit, candidate: pd.Series, d: float)
 
 def spread(engine: Compiled, plan: Design, seed: int) -> float:
     """Return the target's variance by sampling a design."""
-    settings = Settings(seed=seed, draws=1000, tune=500, target_accept=0.9, progress=False)
+    settings = Settings(seed=seed, draws=2500, tune=500, target_accept=0.9, progress=False)
     again = bm.Fit(sample(engine.with_data(**data_of(plan)), settings), plan)
     sides = [effect_at(again, points_of(grid(again, **side))).ravel() for side in TARGET.sides]
     return float((sides[0] - sides[1]).var())
@@ -126,8 +126,8 @@ sampled again as well: {BEFORE} refits of the data as they stand give a variance
 (standard error {now_error:.4f}), the first fit {moments.total:.4f}. "correlation" is over the
 results: lucky and unlucky ones are told apart alike. The difference is paired by result; its
 standard error is of the refits before and after, and the part before is common to all rows.
-"Weighed, these results" and `next_study` differ because the results at quantiles leave out both
-tails, where most is learnt.
+"Weighed, these results" is more than `next_study` because results at quantiles leave out both
+tails: results that surprise, and so leave more variance.
 """
     (HERE / "next_study.md").write_text(
         page + section("Refits", pd.DataFrame(lines), index=False), encoding="utf-8"
