@@ -71,8 +71,9 @@ def translate(
     dose : float or str, optional
         In the target, "0.5 mg/kg" or a number of mg/kg. Needed where the model has a dose.
     species : str, optional
-        The one species of the data to start from. Where absent: all that the model tells apart,
-        alike; or, where it tells none, those of the rows in their shares.
+        The one species of the data to start from. Where absent: the target itself where the model
+        tells it apart; else all that it tells apart, alike; or, where it tells none, those of the
+        rows in their shares.
     human : HumanEvidence, pandas.DataFrame or StudyTable, optional
         Human evidence (columns as `human_evidence` takes them): each number's position in what
         is predicted for it, and an update of delta, b and everything else.
