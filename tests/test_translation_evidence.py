@@ -7,10 +7,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from fits import hand_fit
+from fits import EIGHT_ROWS, hand_fit, prior_fit
 from scipy import integrate, stats
 
 import bayesma as bm
+from bayesma.effects import effect_sizes
 from bayesma.errors import ExtrapolationWarning, QueryError, TableError
 from bayesma.priors import HalfNormal, Normal
 from bayesma.translation import Assumptions, HumanEvidence, human_evidence, translate
@@ -723,3 +724,27 @@ def test_the_tidy_effects_are_what_the_script_makes():
         [sys.executable, script, "--check"], check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_effects_of_people_where_the_animals_fade_by_species():
+    fit = prior_fit(effect_sizes(EIGHT_ROWS), bm.ModelSpec(peak="1", half_life="species"), draws=25)
+    found = translate(fit, species="rat", delay=1.0, human=effects(delay=1.0), draws=DRAWS)
+    assert len(found.positions) == 1
+    # Mice were measured at 1 d alone.
+    with pytest.warns(ExtrapolationWarning, match="1 of 1 human results"):
+        translate(fit, species="mouse", delay=1.0, human=effects(delay=9.0), draws=DRAWS)
+
+
+def test_a_result_where_the_prediction_has_no_bound_has_a_position():
+    """Half a minute's half-life: infinite at delay 0, seen at 3 d; T is one half."""
+    spec = bm.ModelSpec(peak="1 + (1 | study)")
+    fit = certain(spec, level=[[2.0]], log2_half_life=[[-11.0]], tau=[TAU])
+    given = bm.Assumptions(
+        discrepancy=bm.priors.normal(0, 1), no_translation=0.5, between_species=None, no_scaling=1
+    )
+    with pytest.warns(ExtrapolationWarning, match="1 of 1 human results"):
+        found = ask(fit, effects(delay=0.0), given, delay=1.0).positions.iloc[0]
+    # Half of it stands at 0 + delta, the other half above everything. 4 errors of 100,000 draws.
+    half = stats.norm.cdf(2 / np.sqrt(1 + TAU**2 + 0.3**2)) / 2
+    assert found["position"] == pytest.approx(half, abs=4 * 0.5 / np.sqrt(100_000))
+    assert found["pred_high"] == np.inf

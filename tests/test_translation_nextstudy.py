@@ -600,3 +600,16 @@ def test_refits_by_sampling_agree_on_the_exact_likelihood():
     assert fitted == pytest.approx(weighed, rel=3 * 0.04 * np.sqrt(1 / 5 + 1 / 3))
     # What is learnt is more than that chance.
     assert weighed < 0.9
+
+
+def test_results_without_a_bound_are_refused_by_candidate():
+    fit = made(
+        ModelSpec(peak="1 + (1 | study)", likelihood="normal",
+                  priors=PRIORS | {"half_life": p.normal(1, 1)}),
+        measure="SMD", level=np.full((2000, 1), 2.0) + np.linspace(-0.1, 0.1, 2000)[:, None],
+        log2_half_life=np.repeat([[-13.0], [1.0]], 1000, axis=0), tau=np.full(2000, 0.5),
+    )  # fmt: skip
+    delays = {"delay": [1.0, 0.0, "1 min"], "n": [8], "species": ["rat", "dog"]}
+    with pytest.raises(TableError) as caught:
+        next_study(fit, delays, Target("effect", delay=4), species="rat", draws=1000)
+    assert str(caught.value).count("of the draws the effect runs off towards delay 0") == 4

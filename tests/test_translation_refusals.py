@@ -57,6 +57,11 @@ def fading():
         ({"weights": [np.nan]}, "one number for each"),
         ({"weights": {"weibull": 1}}, "weights: no fit 'weibull'"),
         ({"draws": 1}, "draws = 1: at least 2"),
+        ({"draws": 20.0}, "draws = 20.0: at least 2, a whole number"),
+        ({"draws": "many", "seed": -1}, "draws = 'many': at least 2.*\nseed = -1: at least 0"),
+        ({"seed": None}, "seed = None: at least 0, a whole number"),
+        ({"weights": 1}, "weights = 1: one number for each"),
+        ({"weights": ["all"]}, r"weights = \['all'\]: one number for each"),
         ({"species": ["rat"]}, "names the one species|is not in the data"),
         ({"strain": "Wistar"}, "'strain' is not a covariate of this model"),
         ({"assumptions": {"fades": True}}, r"use bm.Assumptions\(...\)"),
@@ -309,3 +314,9 @@ def test_the_room_needs_no_sampler():
     )  # fmt: skip
     for heavy in ("pymc", "pytensor", "nutpie", "matplotlib", "arviz"):
         assert f"'{heavy}'" not in done.stdout
+
+
+def test_effects_that_go_with_the_size_of_studies_say_of_which_size():
+    rows = EIGHT_ROWS.assign(n_treated=[5, 6, 7, 8, 9, 10, 11, 12], n_control=8)
+    fit = fit_of(ModelSpec(peak="regimen", half_life="regimen", small_study="1/sqrt(n)"), rows)
+    assert any("effects are those of a study of" in note for note in translate(fit, **ASK).notes)

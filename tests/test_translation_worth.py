@@ -367,3 +367,15 @@ def test_other_measures_need_their_information_stated(plain):
     assert found.ess_informative == pytest.approx(18 / s**2, rel=1e-9)
     assert "usual trial" not in found.sentence
     assert any("do not count it again" in note for note in found.notes)
+
+
+def test_rare_draws_far_out_do_not_widen_the_rest():
+    """Towards delay 0 a few draws run off: the other 9995 stay the normal that they are."""
+    rng = np.random.default_rng(1)
+    core = rng.normal(0.5, 1, 9995)
+    for far in (1e5, 1e8):
+        found = fitted_mixture(np.append(core, far * rng.standard_normal(5)))
+        assert found.mixture.means[0] == pytest.approx(core.mean(), abs=0.01)
+        assert found.mixture.sds[0] == pytest.approx(core.std(), rel=0.01)
+        # Kolmogorov's 1e-4 point is 2.2 / sqrt(n).
+        assert found.distance < 2.2 / np.sqrt(10_000)

@@ -11,9 +11,18 @@ import xarray as xr
 
 from bayesma.errors import QueryError
 from bayesma.posterior import Fit
+from bayesma.queries.fading import half_life_words
 from bayesma.queries.grids import grid, points_of, warn_outside
+from bayesma.queries.studies import small_study_sentence
 from bayesma.translation.noun import Translation
-from bayesma.translation.pathway.asked import PEOPLE, Fits, Question, prediction_at, question
+from bayesma.translation.pathway.asked import (
+    PEOPLE,
+    Fits,
+    Question,
+    check_draws,
+    prediction_at,
+    question,
+)
 from bayesma.translation.pathway.assumptions import FALLBACK_TRIALS, Assumptions
 from bayesma.translation.pathway.doses import dose_notes
 from bayesma.translation.pathway.innovations import Innovations, innovations
@@ -62,8 +71,9 @@ def translate(
     dose : float or str, optional
         In the target, "0.5 mg/kg" or a number of mg/kg. Needed where the model has a dose.
     species : str, optional
-        The one species of the data to start from. Where absent: all that the model tells apart,
-        alike; or, where it tells none, those of the rows in their shares.
+        The one species of the data to start from. Where absent: the target itself where the model
+        tells it apart; else all that it tells apart, alike; or, where it tells none, those of the
+        rows in their shares.
     human : HumanEvidence, pandas.DataFrame or StudyTable, optional
         Human evidence (columns as `human_evidence` takes them): each number's position in what
         is predicted for it, and an update of delta, b and everything else.
@@ -103,13 +113,14 @@ def translate(
     Industry: estimating the maximum safe starting dose, table 1.
     """
     asked = question(fit, to, dose, species, assumptions, weights)
-    if draws < 2:
-        raise QueryError(f"draws = {draws}: at least 2")
+    check_draws(draws, seed, 2)
     at = grids_of(asked, delay, covariates)
     for one, points in zip(asked.fits.values(), at, strict=True):
         if "beyond_data" in points.coords:
             warn_outside(one.design, points)
-            break  # once is enough: the fits are of the same data
+            # Once is enough: the fits are of the same data. The first may be without decay.
+            at[0] = at[0].assign_coords(beyond_data=points["beyond_data"])
+            break
     frame = at[0].drop_vars(COLUMN, errors="ignore")
     prediction, origins = prediction_at(asked, [points_of(one) for one in at])
     notes = _notes(asked, origins)
@@ -161,6 +172,11 @@ def _notes(asked: Question, origins: Sequence[Origin]) -> list[str]:
             "heterogeneity between trials is not identified by these animals: "
             f"tau ~ {FALLBACK_TRIALS}, of human trials"
         )
+    notes += [
+        f"decay form {name}: {small_study_sentence(fit)}"
+        for name, fit in asked.fits.items()
+        if fit.design.small_study is not None
+    ]
     notes += population_notes(asked, origins[0])
     return notes + dose_notes(asked.first, asked.dose, asked.target, asked.given.species)
 
@@ -216,7 +232,7 @@ def _labelled(
         asked.to,
         effect,
         trial,
-        _half_lives(found, at, about),
+        _half_lives(asked, found, at, about),
         asked.given,
         positions,
         updated,
@@ -227,7 +243,9 @@ def _labelled(
     )
 
 
-def _half_lives(found: Predicted, at: xr.Dataset, about: str) -> xr.DataArray | None:
+def _half_lives(
+    asked: Question, found: Predicted, at: xr.Dataset, about: str
+) -> xr.DataArray | None:
     if found.log2_half_life is None:
         return None
     frame = points_of(at).drop(columns=["delay"], errors="ignore")
@@ -235,11 +253,24 @@ def _half_lives(found: Predicted, at: xr.Dataset, about: str) -> xr.DataArray | 
     where = at.isel(point=first).drop_vars(["delay", "beyond_data"], errors="ignore")
     out = _draws(np.exp2(found.log2_half_life[:, first]), where, "half_life")
     out.attrs = {
-        "estimand": f"half-life of the effect {about}, if it translates",
+        "estimand": f"{_half_life_words(asked)} {about}, if it translates",
         "units": "d",
         "kind": "duration",
     }
     return out
+
+
+def _half_life_words(asked: Question) -> str:
+    """Return what a half-life is in these fits, in words."""
+    told = [
+        half_life_words(fit)
+        for fit, weight in zip(asked.fits.values(), asked.weights, strict=True)
+        if weight > 0
+    ]
+    if len(set(told)) == 1:
+        return told[0]
+    parts = [name for name, fit in asked.fits.items() if "persistent" in fit.spec.family.parameters]
+    return f"half-life of the effect (by {', '.join(parts)}: of the share that fades)"
 
 
 def _draws(values: Any, at: xr.Dataset, name: str) -> xr.DataArray:

@@ -19,7 +19,7 @@ from bayesma.translation.pathway.doses import dose_of
 from bayesma.translation.pathway.origins import COLUMN
 from bayesma.translation.pathway.species import species_of
 
-__all__ = ["Candidate", "Candidates", "candidates_of", "covariates_of"]
+__all__ = ["DELAY", "SOURCE", "Candidate", "Candidates", "candidates_of", "covariates_of"]
 
 SOURCE = "candidates"
 SIZE, REPEATS, DELAY = "n", "k", "delay"

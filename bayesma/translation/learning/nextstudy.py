@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesma.errors import QueryError
+from bayesma.errors import Fault, QueryError, TableError
 from bayesma.priors import Prior
-from bayesma.translation.learning.candidates import Candidates, candidates_of
-from bayesma.translation.learning.experiments import law_of, outcomes_of
+from bayesma.translation.learning.candidates import DELAY, SOURCE, Candidates, candidates_of
+from bayesma.translation.learning.experiments import Law, Outcomes, law_of, outcomes_of
 from bayesma.translation.learning.particles import Particles, particles_of
 from bayesma.translation.learning.remarks import (
     beyond,
@@ -28,6 +28,7 @@ from bayesma.translation.pathway.asked import (
     STANDARDISED,
     Fits,
     Question,
+    check_draws,
     fits_of,
     question,
     weights_of,
@@ -154,8 +155,7 @@ def next_study(
     """
     if not isinstance(target, Target):
         raise QueryError(f"target = {target!r}: use bm.Target('effect', delay=7, at={{...}})")
-    if draws < 1000:
-        raise QueryError(f"draws = {draws}: at least 1000")
+    check_draws(draws, seed, 1000)
     asked = question_for(fit, target, dose, species, assumptions, weights)
     read = candidates_of(asked, candidates)
     told = outcomes_of(asked, between_studies)
@@ -165,11 +165,11 @@ def next_study(
     particles = particles_for(asked, target, read, draws, rng)
     moments = sought.moments(particles)
     _check_moments(target, moments)
+    laws = _laws(asked, read, told, particles)
     found = []
-    for one in read.each:
+    for one, law in zip(read.each, laws, strict=True):
         meets = one.new_species is not None and _is_target(asked, target, one.new_species)
         own = sought.moments(particles, met=True) if meets else moments
-        law = law_of(asked, one, told, particles)
         found.append(learnt(own, law, one.k, particles.groups, rng))
     other = target.to not in (None, PEOPLE)
     shown = sought.moments(particles, met=True) if other else moments
@@ -226,6 +226,32 @@ def _check_new(asked: Question, read: Candidates, assumptions: Assumptions | Non
             f"measure {measure}: how far a new species ({', '.join(new)}) may lie from those seen "
             "has a default for SMD only; state it, assumptions=bm.Assumptions(between_species=...)"
         )
+
+
+def _laws(asked: Question, read: Candidates, told: Outcomes, particles: Particles) -> list[Law]:
+    """Return the laws of the candidates' results; refuse those without an end."""
+    with np.errstate(all="ignore"):  # what is infinite is refused below
+        laws = [law_of(asked, one, told, particles) for one in read.each]
+    faults = [
+        Fault(
+            f"in {1 - finite:.0%} of the draws the effect runs off towards delay 0",
+            "give a delay at which the animals were measured",
+            str(number),
+            DELAY,
+            f"{one.asked.get(DELAY, 0.0):g}",
+        )
+        for number, (one, finite) in enumerate(zip(read.each, map(_finite, laws), strict=True), 1)
+        if finite < 1
+    ]
+    if faults:
+        raise TableError(SOURCE, faults)
+    return laws
+
+
+def _finite(law: Law) -> float:
+    """Return the share of particles whose result has a density."""
+    fine = np.isfinite(law.mean) & np.isfinite(law.between).all(axis=1)
+    return float(fine.mean())
 
 
 def _check_moments(target: Target, moments: Moments) -> None:

@@ -16,7 +16,7 @@ from bayesma.spec import ModelSpec
 from bayesma.translation.pathway.assumptions import Assumptions
 from bayesma.translation.pathway.doses import dose_of
 from bayesma.translation.pathway.forms import form_of
-from bayesma.translation.pathway.origins import Origin
+from bayesma.translation.pathway.origins import Origin, levels_of
 from bayesma.translation.pathway.prediction import Prediction
 from bayesma.translation.pathway.species import Species, species_of
 
@@ -25,6 +25,7 @@ __all__ = [
     "STANDARDISED",
     "Fits",
     "Question",
+    "check_draws",
     "fits_of",
     "prediction_at",
     "question",
@@ -103,7 +104,38 @@ def question(
     target = species_of(to, given.species)
     people = species_of(PEOPLE, given.species)
     name = PEOPLE if target is people else to
+    if named is None and name != PEOPLE:
+        named = _itself(next(iter(fits.values())), target, given)
     return Question(fits, weights_of(fits, weights), name, target, named, amounts[0], given)
+
+
+def _itself(fit: Fit, target: Species, given: Assumptions) -> str | None:
+    """Return the target's own name among the species that the model tells apart, if it is one."""
+    for name in levels_of(fit.design):
+        try:
+            if species_of(name, given.species) == target:
+                return name
+        except QueryError:
+            continue  # no weight is known of it; it is refused where that is needed
+    return None
+
+
+def check_draws(draws: Any, seed: Any, least: int) -> None:
+    """Refuse a number of draws or a seed that is none.
+
+    Raises
+    ------
+    QueryError
+        If `draws` is no whole number of at least `least`, or `seed` none of at least 0.
+    """
+    faults = [
+        f"{name} = {value!r}: at least {low}"
+        + ("" if isinstance(value, int | np.integer) else ", a whole number")
+        for name, value, low in (("draws", draws, least), ("seed", seed, 0))
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low
+    ]
+    if faults:
+        raise QueryError("\n".join(faults))
 
 
 def fits_of(fit: Fits) -> dict[str, Fit]:
@@ -149,11 +181,14 @@ def weights_of(
         for name in weights:
             if name not in fits:
                 raise QueryError(f"weights: no fit '{name}'; {did_you_mean(str(name), list(fits))}")
-        values = [weights.get(name, 0.0) for name in fits]
+        values: Any = [weights.get(name, 0.0) for name in fits]
     else:
-        values = list(weights)
-    found = np.array(values, dtype=float)
-    if len(found) != len(fits) or not (np.isfinite(found).all() and (found >= 0).all()):
+        values = weights
+    try:
+        found = np.array(values, dtype=float)
+    except (TypeError, ValueError):
+        found = np.array([])
+    if found.shape != (len(fits),) or not (np.isfinite(found).all() and (found >= 0).all()):
         names = ", ".join(fits)
         raise QueryError(f"weights = {weights}: one number for each of {names}, 0 or more")
     if found.sum() == 0:

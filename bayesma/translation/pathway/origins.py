@@ -17,7 +17,7 @@ from bayesma.translation.pathway.assumptions import Assumptions
 from bayesma.translation.pathway.population import Population, population
 from bayesma.translation.pathway.species import Species, species_of
 
-__all__ = ["COLUMN", "Origin", "contrasts_of", "origin_of"]
+__all__ = ["COLUMN", "Origin", "contrasts_of", "levels_of", "origin_of"]
 
 Floats = NDArray[np.float64]
 COLUMN = "species"
@@ -80,7 +80,7 @@ def origin_of(fit: Fit, frame: pd.DataFrame, named: str | None, given: Assumptio
         If the species named is not in the data.
     """
     plan = fit.design
-    levels = _levels(plan)
+    levels = levels_of(plan)
     if named is None and levels:
         _refuse_interactions(plan)
     if named is not None:
@@ -108,7 +108,7 @@ def contrasts_of(fit: Fit) -> tuple[Floats, float]:
     """
     plan = fit.design
     predictor = plan.predictors["peak"]
-    levels = _levels(plan)
+    levels = levels_of(plan)
     terms = [f"{COLUMN}[{level}]" for level in levels]
     level = fit.posterior["level"].values
     draws = level.reshape(-1, level.shape[-1])
@@ -128,7 +128,7 @@ def contrasts_of(fit: Fit) -> tuple[Floats, float]:
     return draws[:, index] @ basis, prior_sd
 
 
-def _levels(plan: Design) -> tuple[str, ...]:
+def levels_of(plan: Design) -> tuple[str, ...]:
     """Return the species that the mean tells apart; none where it does not."""
     for predictor in (plan.predictors[name] for name in plan.spec.predictors):
         for coder in predictor.coders.values():
@@ -155,7 +155,7 @@ def _refuse_interactions(plan: Design) -> None:
     if others or _within_others(plan):
         raise QueryError(
             f"the model has {COLUMN} in {where}, so species have no single spread to draw a new "
-            f"one from: name the one to start from, {COLUMN}='{_levels(plan)[0]}'"
+            f"one from: name the one to start from, {COLUMN}='{levels_of(plan)[0]}'"
         )
 
 

@@ -29,6 +29,9 @@ __all__ = ["Predicted", "Prediction"]
 Floats = NDArray[np.float64]
 MATHS = NumPyMaths()
 
+# An effect whose square is well within the floats.
+LARGEST = 1e100
+
 
 @dataclass(frozen=True)
 class Predicted:
@@ -42,7 +45,7 @@ class Predicted:
         What delta is multiplied by.
     delta : ndarray, shape (draws, 1)
     deviation : ndarray
-        One trial's own, to be added to theta.
+        One trial's own, to be added to theta; where it goes with the mean, with T m_h.
     deviation_sd : ndarray
         Its standard deviation given everything else, the precision of a Student-t trial included;
         it is normal.
@@ -91,7 +94,11 @@ class Prediction:
         """Return what follows from innovations."""
         choice = np.searchsorted(np.cumsum(self.weights)[:-1], at.parts["decay form"][:, 0])
         shape = (len(at), len(self.forms[0].clock))
-        fades = all(form.family.parameters for form in self.forms)
+        fades = all(
+            form.family.parameters
+            for form, weight in zip(self.forms, self.weights, strict=True)
+            if weight > 0
+        )
         out = {name: np.empty(shape) for name in ("carried", "loading", "own", "sd", "half")}
         for number in np.unique(choice):
             rows = np.flatnonzero(choice == number)
@@ -127,10 +134,11 @@ def _one_form(form: Form, at: Innovations, given: Assumptions, discrepant: bool)
     translates = np.ones((len(at), 1))
     if discrepant:
         translates = (at.parts["no translation"] >= given.no_translation).astype(float)
-    deviation, sd = _deviation(form.trials, at, draw, dose, mean)
+    carried = np.where(translates > 0, mean, 0.0)
+    deviation, sd = _deviation(form.trials, at, draw, dose, carried)
     half = here.get("half_life")
     return {
-        "carried": np.where(translates > 0, mean, 0.0),
+        "carried": carried,
         "loading": share if given.fades else np.ones_like(share),
         "own": deviation,
         "sd": sd,
@@ -191,10 +199,11 @@ def _deviation(
         return sd * special.ndtri(numbers[:, [2]]), sd
     ratio = 1.0 if trials.ratio is None else trials.ratio[draw, dose]
     total, variance = np.zeros_like(mean), np.zeros_like(mean)
+    # An infinite effect keeps its sign in a trial: the deviation is to stay finite beside it.
+    mean = np.clip(mean, -LARGEST, LARGEST)
     for depth, tau in enumerate(trials.taus):
         kappa = trials.kappas[depth][draw][:, None] if trials.kappas else 0.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            sd = spread(tau[draw][:, None], kappa, mean) * ratio
+        sd = spread(tau[draw][:, None], kappa, mean) * ratio
         if depth == 0 and trials.nu is not None:
             # Student's t is normal given its own precision, so that evidence meets normals only.
             nu = trials.nu[draw][:, None]

@@ -197,6 +197,8 @@ def _warn(asked: Question, frame: pd.DataFrame, frames: list[pd.DataFrame]) -> N
     for fit, points in zip(asked.fits.values(), frames, strict=True):
         if fit.spec.family.parameters and effects.any():
             rows = points[effects].reset_index(drop=True)
+            if COLUMN in fit.design.cells:  # the one it starts from
+                rows[COLUMN] = asked.named
             first, last = rows["start"].fillna(rows["delay"]), rows["delay"]
             at = point_dataset(fit.design, rows.drop(columns="start"))
             beyond = outside(fit.design, rows, first, last)

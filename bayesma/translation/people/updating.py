@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesma.errors import QueryError
+from bayesma.queries.summaries import centre_and_interval
 from bayesma.translation.pathway.asked import Question
 from bayesma.translation.pathway.innovations import Innovations
 from bayesma.translation.people.points import Results, results_of
@@ -96,7 +97,7 @@ def _check_correlation(results: Results, rho: float) -> None:
 def _positions(results: Results, pool: Pool) -> pd.DataFrame:
     """Return where each result lies in what was predicted for it."""
     frame, fading = results.frame, results.fading
-    low, median, high = np.quantile(pool.predicted, [0.025, 0.5, 0.975], axis=0)
+    low, median, high = centre_and_interval(pool.predicted, 0.95)
     said_low = results.y - Z * results.spread
     said_high = results.y + Z * results.spread
 

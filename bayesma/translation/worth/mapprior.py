@@ -112,7 +112,8 @@ class MapPrior:
         if self.ess_assumed is not None:
             said.append(
                 "Delta and one trial's own deviation, as assumed and without any animal, would be "
-                f"worth {_patients(self.ess_assumed)}."
+                f"worth {_patients(self.ess_assumed)}, beside {self.ess_informative:.1f} with the "
+                "animals; neither with the unit-information component."
             )
         return "\n".join([head, str(self.mixture), worth, *said, *self.notes])
 

@@ -23,6 +23,8 @@ SHORT, LONG, ENOUGH = 40, 3000, 1e-7
 STARTS = 6
 # A component narrower than this share of the whole is a knot of draws, not a shape.
 NARROWEST = 1e-2
+# Width of the middle half of a normal in SDs; an SD this many times what that says is of the tails.
+MIDDLE, TAILS = 1.349, 5.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def fitted_mixture(draws: Floats, components: int | None = None, seed: int = 0) 
     """
     x = np.sort(np.asarray(draws, dtype=float).ravel())
     _check(x, components)
-    centre, scale = float(np.median(x)), float(x.std())
+    centre, scale = float(np.median(x)), _scale(x)
     standard = (x - centre) / scale
     tried = range(1, MOST + 1) if components is None else (components,)
     fits = {count: _fitted(standard, count, np.random.default_rng(seed)) for count in tried}
@@ -102,6 +104,13 @@ def _check(x: Floats, components: int | None) -> None:
             f"{len(np.unique(x))} distinct draws are too few for a mixture: at least "
             f"{10 * (components or MOST)}"
         )
+
+
+def _scale(x: Floats) -> float:
+    """Return the SD, or that of the middle half as a normal where rare draws make up the SD."""
+    whole = float(x.std())
+    middle = float(np.subtract(*np.quantile(x, [0.75, 0.25]))) / MIDDLE
+    return middle if 0 < TAILS * middle < whole else whole
 
 
 Parts = tuple[Floats, Floats, Floats]
