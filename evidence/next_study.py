@@ -1,6 +1,7 @@
 """Does next_study() say what fitting again with the new study says?
 
-Run ``python evidence/next_study.py`` (some ten minutes on two cores). It writes next_study.md beside itself.
+Run ``python evidence/next_study.py`` (some ten minutes on two cores). It writes next_study.md
+beside itself.
 """
 
 from __future__ import annotations
