@@ -274,9 +274,8 @@ def test_a_half_life_is_the_fits_and_its_scaling(fading):
     # So close that each regimen is told from the other.
     assert rows["shapley_mcse"].max() < 0.004
     assert found.units == "log2 d"
-    assert found.notes[0].endswith(
-        "new study, species, no translation, discrepancy, decay form, dose"
-    )
+    inert = "new study, species, no translation, discrepancy, decay form, dose"
+    assert found.notes[0].endswith(inert)
 
 
 def test_the_form_of_the_decay_is_a_factor_of_its_own(fading):

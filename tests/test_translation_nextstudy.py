@@ -613,3 +613,22 @@ def test_results_without_a_bound_are_refused_by_candidate():
     with pytest.raises(TableError) as caught:
         next_study(fit, delays, Target("effect", delay=4), species="rat", draws=1000)
     assert str(caught.value).count("of the draws the effect runs off towards delay 0") == 4
+
+
+@pytest.mark.parametrize("studies", [1, 4])
+def test_means_many_orders_of_magnitude_apart(studies):
+    """As towards delay 0: means exp(5 z), results of SD 0.7, the target z, by sums over a grid."""
+    rng, size = np.random.default_rng(0), 3000
+    z = rng.standard_normal(size)
+    law = Law(np.exp(5 * z), np.full((size, 1), 0.29), 0.2, None)
+    moments = Moments(z, np.zeros(size))
+    found = learnt(moments, law, studies, np.arange(size) % GROUPS, np.random.default_rng(1))
+    grid_z = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)
+    true = grid_z[20::40]
+    y = np.exp(5 * true) + rng.standard_normal(len(true)) * np.sqrt(0.49 / studies)
+    log = -0.5 * (y - np.exp(5 * grid_z)[:, None]) ** 2 * studies / 0.49
+    weight = np.exp(log - log.max(axis=0))
+    mean = grid_z @ weight / weight.sum(axis=0)
+    assert 0 < found.reduction < 1
+    # 4 standard errors; the grid's own are below 0.01.
+    assert found.reduction == pytest.approx((mean**2).mean(), abs=4 * found.mcse + 0.01)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from bayesma.translation.learning.experiments import Law
 from bayesma.translation.learning.particles import GROUPS
@@ -27,8 +28,10 @@ Ints = NDArray[np.int64]
 # Results that lay out the points of one study's result, how many points there may be, and how far
 # apart, in the least standard deviation of a result.
 LAID, POINTS, STEP = 20_000, (96, 640), 0.5
-# Sets of results of several studies.
-SETS = 1000
+# The rule is exact to 1e-4 up to this many standard deviations of a result between points.
+WIDEST = 1.5
+# Sets of results of several studies, and how many of them at once where each is looked at.
+SETS, PIECE = 1000, 100
 # Of the mean of a set's results, by which the posterior mean is smoothed.
 POWERS = 4
 
@@ -69,9 +72,11 @@ def learnt(
     rng : numpy.random.Generator
     """
     points, measure = _laid_out(law, len(groups), rng)
-    table = law.log_density(points)
-    density, means = np.exp(table), None
-    if studies > 1:
+    resolved, means = _resolved(law, points), None
+    table = law.log_density(points) if resolved else None
+    if table is not None and studies == 1:
+        density = np.exp(table)
+    else:
         source = _spread_out(moments.mean, min(SETS, len(groups)))
         density, means = _of_sets(table, points, law, source, studies, rng)
         measure = 1 / density.mean(axis=0)
@@ -107,6 +112,16 @@ def _laid_out(law: Law, particles: int, rng: np.random.Generator) -> tuple[Float
     return centre + scale * np.sinh(u), scale * np.cosh(u) * (u[1] - u[0])
 
 
+def _resolved(law: Law, points: Floats) -> bool:
+    """Return whether no particle's density falls between the points.
+
+    Towards delay 0 a mean may lie many orders of magnitude out, where points are far apart.
+    """
+    place = np.clip(np.searchsorted(points, law.mean), 1, len(points) - 1)
+    gap = points[place] - points[place - 1]
+    return bool((gap <= WIDEST * np.sqrt(law.between.min(axis=1) + law.sampling)).all())
+
+
 def _spread_out(mean: Floats, size: int) -> Ints:
     """Return particles evenly spread over the order of their means."""
     order = np.argsort(mean, kind="stable")
@@ -122,16 +137,26 @@ def _results(
 
 
 def _of_sets(
-    table: Floats, points: Floats, law: Law, source: Ints, studies: int, rng: np.random.Generator
+    table: Floats | None,
+    points: Floats,
+    law: Law,
+    source: Ints,
+    studies: int,
+    rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
     """Return the density of sets of results, shape (particles, sets), and each set's mean.
 
     The density is up to a factor by set. log p is read off the table by straight lines between
-    its points, which is one product with the weights that each set gives them.
+    its points, which is one product with the weights that each set gives them; without a table
+    it is that of the results themselves.
     """
     sets = np.arange(len(source))
     weight = np.zeros((len(points), len(source)))
     results = _results(law, source, studies, points, rng)
+    if table is None:
+        pieces = [results[:, i : i + PIECE] for i in range(0, len(source), PIECE)]
+        out = np.hstack([np.sum([law.log_density(y) for y in piece], axis=0) for piece in pieces])
+        return np.asarray(np.exp(out - out.max(axis=0))), results.mean(axis=0)
     for y in results:
         left = np.clip(np.searchsorted(points, y) - 1, 0, len(points) - 2)
         part = (y - points[left]) / (points[left + 1] - points[left])
@@ -155,10 +180,10 @@ def _reductions(moments: Moments, density: Floats, measure: Floats, groups: Ints
     kept = {name: np.concatenate([[r.sum(axis=0)], r.sum(axis=0) - r]) for name, r in rows.items()}
     mean = kept["first"] / kept["count"]
     total = kept["second"] / kept["count"] - mean**2
-    # Far out no particle may be left.
+    # Far out no particle may be left but by rounding; a mean lies among what it is the mean of.
     inner = np.maximum(kept["density"], 1e-300)
     height = inner * measure
-    square = (kept["weighted"] / inner) ** 2
+    square = np.clip(kept["weighted"] / inner, centred.min(), centred.max()) ** 2
     among = (height * square).sum(axis=1) / height.sum(axis=1) - mean**2
     return np.asarray(np.divide(among, total, out=np.zeros_like(total), where=total > 0))
 
@@ -171,6 +196,12 @@ def _simulated(
     The squared posterior mean of the target goes with the mean of the set's results, whose law is
     known from many more sets.
     """
+    # By normal scores: powers of what may lie orders of magnitude out would follow that alone.
+    ascending = np.sort(many)
+    means, many = (
+        special.ndtri((np.searchsorted(ascending, y) + 0.5) / (len(ascending) + 1))
+        for y in (means, many)
+    )
     centred = moments.mean - moments.mean.mean()
     squares = ((centred @ density) / density.sum(axis=0)) ** 2
     centre, scale = many.mean(), many.std()
