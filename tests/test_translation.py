@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fits import EIGHT_ROWS, hand_fit, prior_fit
-from scipy import special, stats
+from scipy import stats
 
 from bayesma import priors
 from bayesma.effects import effect_sizes
@@ -399,7 +399,10 @@ def test_proportional_and_student_deviations_by_hand():
     spec = ModelSpec(peak="1 + (1 | study)", decay="none", population="student")
     fit = hand_fit(spec, level=[[3.0]], tau=[0.4], nu=[5.0])
     found = trial_at(fit, pd.DataFrame(index=[0]), neutral(1, new_study=0.9))
-    assert found.deviation[0, 0] == pytest.approx(0.4 * special.stdtrit(5, 0.9), rel=1e-12)
+    # Student's t as a normal given its precision: chi2_5 / 5 at the first number, z at the second.
+    sd = 0.4 * np.sqrt(5 / stats.chi2.ppf(0.9, 5))
+    assert found.deviation_sd[0, 0] == pytest.approx(sd, rel=1e-12)
+    assert found.deviation[0, 0] == pytest.approx(sd * stats.norm.ppf(0.9), rel=1e-12)
 
 
 def test_trials_without_a_tau_of_the_animals_are_those_of_people():

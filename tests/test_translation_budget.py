@@ -267,7 +267,7 @@ def test_a_half_life_is_the_fits_and_its_scaling(fading):
     assert found.table["shapley_mcse"].max() < 0.0025
     assert (found.variance["mcse"] / found.variance["variance"]).max() < 0.007
     assert found.units == "log2 d"
-    assert "no translation, discrepancy, dose" in found.notes[0]
+    assert "no translation, discrepancy, decay form, dose" in found.notes[0]
 
 
 def test_the_form_of_the_decay_is_a_factor_of_its_own(fading):
