@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "STANDARDISED",
     "Fits",
     "Question",
+    "check_counts",
     "fits_of",
     "prediction_at",
     "question",
@@ -55,6 +57,8 @@ class Question:
     dose : float or None
         mg/kg in the target.
     given : Assumptions
+    alike : bool
+        Whether no weights were stated.
     """
 
     fits: Mapping[str, Fit]
@@ -64,6 +68,7 @@ class Question:
     named: str | None
     dose: float | None
     given: Assumptions
+    alike: bool = True
 
     @property
     def first(self) -> Fit:
@@ -103,7 +108,8 @@ def question(
     target = species_of(to, given.species)
     people = species_of(PEOPLE, given.species)
     name = PEOPLE if target is people else to
-    return Question(fits, weights_of(fits, weights), name, target, named, amounts[0], given)
+    shares = weights_of(fits, weights)
+    return Question(fits, shares, name, target, named, amounts[0], given, weights is None)
 
 
 def fits_of(fit: Fits) -> dict[str, Fit]:
@@ -133,9 +139,25 @@ def fits_of(fit: Fits) -> dict[str, Fit]:
     return found
 
 
-def weights_of(
-    fits: Mapping[str, Fit], weights: Mapping[str, float] | Sequence[float] | None
-) -> NDArray[np.float64]:
+def check_counts(seed: Any, least: int, **counts: Any) -> None:
+    """Refuse a seed and numbers of draws that are none, all at once.
+
+    Raises
+    ------
+    QueryError
+        If the seed is no whole number, 0 or more, or a count none of at least `least`.
+    """
+    named = [(name, value, least) for name, value in counts.items()]
+    faults = [
+        f"{name} = {value!r}: at least {low}, a whole number"
+        for name, value, low in [*named, ("seed", seed, 0)]
+        if isinstance(value, bool) or not (isinstance(value, Integral) and int(value) >= low)
+    ]
+    if faults:
+        raise QueryError("\n".join(faults))
+
+
+def weights_of(fits: Mapping[str, Fit], weights: Any) -> NDArray[np.float64]:
     """Return the weights of fits, alike where none are given; they add to 1.
 
     Raises
@@ -149,13 +171,16 @@ def weights_of(
         for name in weights:
             if name not in fits:
                 raise QueryError(f"weights: no fit '{name}'; {did_you_mean(str(name), list(fits))}")
-        values = [weights.get(name, 0.0) for name in fits]
+        values: Any = [weights.get(name, 0.0) for name in fits]
     else:
-        values = list(weights)
-    found = np.array(values, dtype=float)
-    if len(found) != len(fits) or not (np.isfinite(found).all() and (found >= 0).all()):
+        values = weights
+    try:
+        found = np.array(list(values), dtype=float)
+    except (TypeError, ValueError):
+        found = np.full(len(fits), np.nan)
+    if found.shape != (len(fits),) or not (np.isfinite(found).all() and (found >= 0).all()):
         names = ", ".join(fits)
-        raise QueryError(f"weights = {weights}: one number for each of {names}, 0 or more")
+        raise QueryError(f"weights = {weights!r}: one number for each of {names}, 0 or more")
     if found.sum() == 0:
         raise QueryError(f"weights = {weights}: they are all 0")
     return np.asarray(found / found.sum())
