@@ -168,3 +168,59 @@ def test_a_contrast_needs_two_levels(place, tmp_path):
                  "--of", "contrast", "--contrast", "regimen=single")  # fmt: skip
     assert result.exit_code == 2
     assert "two levels" in result.stderr
+
+
+def test_json_holds_all_that_is_asked_and_nothing_else(place, tmp_path):
+    target = tmp_path / "prior.json"
+    result = ask(
+        place, "--delay", "7", "--json", "--budget", "--sensitivity", "--prior", target,
+        "--ci", "0.5",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert sum(row["shapley"] for row in found["budget"]) == pytest.approx(1, abs=1e-6)
+    base = found["sensitivity"][0]
+    assert base["assumption"] == "base"
+    assert base["ci_low"] == found["records"][0]["ci_low"]
+    assert found["prior"] == json.loads(target.read_text())
+    assert found["half_life"][0]["ci_high"] == base["half_life_high"]
+
+
+def test_the_sensitivity_is_of_the_answer_with_human_evidence(place, tmp_path):
+    rows = {"study": ["a"], "y": [1.0], "se": [0.3], "delay": [7], "regimen": ["repeated"]}
+    path = tmp_path / "human.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    result = ask(place, "--delay", "7", "--json", "--sensitivity", "--human", path)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["sensitivity"][0]["median"] == found["records"][0]["median"]
+
+
+def test_options_that_would_be_ignored_are_refused(place):
+    for more, command, match in (
+        (("--sd", 2), "translate", "--sd belongs to --human"),
+        (("--hold-out",), "translate", "--hold-out belongs to --human"),
+        (("--alpha", 0.01, "--probability", 0.9), "assurance", "are two rules: give one"),
+    ):
+        result = ask(place, "--delay", "7", *more, command=command)
+        assert result.exit_code == 2
+        assert match in result.stderr
+
+
+def test_assurance_and_next_study_hold_their_assumptions(place, tmp_path):
+    text = ask(place, "--delay", "7", "-n", "20", command="assurance")
+    assert "Hackam & Redelmeier 2006" in " ".join(text.stdout.split())
+    result = ask(place, "--delay", "7", "-n", "20", "--json", command="assurance")
+    found = json.loads(result.stdout)
+    assert {"no_translation", "exponent"} <= {one["name"] for one in found["assumptions"]}
+    assert found["forms"] == {"exponential": 0.5, "plateau": 0.5}
+
+
+def test_no_number_is_cut_short_on_a_narrow_page(monkeypatch, capsys):
+    from bayesma.cli import printing
+
+    monkeypatch.setattr(printing.OUT, "_width", 20)
+    rows = [("a level", "12345678", "87654321", "11112222"), ("b", "1", "2", "3")]
+    printing.print_cells(("name", "first", "second", "third"), rows, whole="name")
+    out = capsys.readouterr().out
+    assert all(number in out for number in rows[0])

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayesma.cli.console import OUT
 from bayesma.cli.parsing import pairs, parsed_delays, read_covariates
+from bayesma.cli.printing import print_cells
 from bayesma.errors import BayesmaError, QueryError, did_you_mean
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ __all__ = [
     "assumptions_of",
     "covariates_of",
     "fits_in",
+    "print_assumptions",
     "read_frame",
     "weights_of",
 ]
@@ -95,6 +98,13 @@ def assumptions_of(texts: Iterable[str] | None) -> Assumptions | None:
         if name not in known:
             raise QueryError(f"--assume {name}: {did_you_mean(name, known)}")
     return Assumptions(**{name: _value(name, text) for name, text in given.items()})
+
+
+def print_assumptions(given: Assumptions) -> None:
+    """Print every assumption with its meaning and source."""
+    OUT.print("assumed:")
+    cells = [(one.name, one.value, f"{one.about} ({one.source})") for one in given.records]
+    print_cells(("assumption", "", "meaning and source"), cells, whole="assumption")
 
 
 def _value(name: str, text: str) -> Any:

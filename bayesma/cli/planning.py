@@ -18,6 +18,7 @@ from bayesma.cli.assuming import (
     assumptions_of,
     covariates_of,
     fits_in,
+    print_assumptions,
     read_frame,
     weights_of,
 )
@@ -43,7 +44,10 @@ def assurance(
     at: At = None,
     dose: Dose = None,
     species: Species = None,
-    alpha: Annotated[float, typer.Option(help="Success: significant in favour, two-sided.")] = 0.05,
+    alpha: Annotated[
+        float | None,
+        typer.Option(help="Success: significant in favour, two-sided.  [default: 0.05]"),
+    ] = None,
     probability: Annotated[
         float | None,
         typer.Option(help="Success instead: the posterior P(effect > margin) is above this."),
@@ -64,10 +68,13 @@ def assurance(
     check_picture(png, "--png")
     if probability is None and margin:
         raise QueryError("--margin belongs to --probability")
+    if probability is not None and alpha is not None:
+        raise QueryError("--alpha and --probability are two rules: give one")
     sizes = _sizes(n)
     if png is not None and len(sizes) < 2:
         raise QueryError(f"-n {n}: a picture by size needs two sizes or more, -n 20,50")
-    rule = ClassicalRule(alpha) if probability is None else BayesianRule(probability, margin)
+    usual = ClassicalRule() if alpha is None else ClassicalRule(alpha)
+    rule = usual if probability is None else BayesianRule(probability, margin)
     fits = fits_in(folders)
     asked: dict[str, Any] = covariates_of(fits, by, at, delay)
     asked |= {"dose": dose, "species": species, "assumptions": assumptions_of(assume)}
@@ -79,14 +86,16 @@ def assurance(
         from bayesma.plots import plot_assurance
 
         save_picture(png, plot_assurance(found))
-    said = [*found.notes, *human.notes, *notes]
+    said = [*found.notes, *notes]
     if as_json:
-        found.table.attrs |= {"rule": str(rule), "seed": seed}
+        found.table.attrs |= {"rule": str(rule), "forms": dict(human.forms), "seed": seed}
+        found.table.attrs["assumptions"] = [vars(one) for one in human.assumptions.records]
         print_json(found.table, said)
         return
     OUT.print(f"probability that a trial of two arms of n succeeds: {rule}", soft_wrap=True)
     print_frame(found.table)
     print_notes(said, OUT)
+    print_assumptions(human.assumptions)
 
 
 def _sizes(text: str) -> list[int]:
@@ -147,6 +156,9 @@ def next_study(
     said = [*found.notes, *notes]
     if as_json:
         found.table.attrs |= {"irreducible": found.irreducible, "seed": seed}
+        found.table.attrs |= {"target": target.words, "forms": dict(found.forms)}
+        records = () if found.assumptions is None else found.assumptions.records
+        found.table.attrs["assumptions"] = [vars(one) for one in records]
         print_json(found.table, said)
         return
     OUT.print(str(found), soft_wrap=True, highlight=False)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "answer",
     "cell",
+    "plain_records",
     "print_cells",
     "print_comparison",
     "print_counts",
@@ -105,15 +106,20 @@ def print_comparison(
 
 def print_json(table: pd.DataFrame, notes: Sequence[str] = ()) -> None:
     """Print a table with its estimand and notes as JSON."""
-    records = [
-        {str(name): _plain(value) for name, value in record.items()}
-        for record in table.to_dict("records")
-    ]
+    records = plain_records(table)
     about = {str(name): value for name, value in table.attrs.items()}
     text = json.dumps(
         {**about, "notes": list(notes), "records": records}, allow_nan=False, indent=1
     )
     typer.echo(text)
+
+
+def plain_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as JSON holds them."""
+    return [
+        {str(name): _plain(value) for name, value in record.items()}
+        for record in table.to_dict("records")
+    ]
 
 
 def _plain(value: Any) -> Any:
@@ -156,10 +162,15 @@ def print_cells(heads: Sequence[str], rows: Iterable[Sequence[str]], whole: str 
         number = all(row[i][-1:].isdigit() or not row[i] for row in rows)
         justify: Literal["left", "right"] = "right" if number else "left"
         whole_cells = number or head == whole
-        table.add_column(head, justify=justify, overflow="fold", no_wrap=whole_cells)
+        least = max(map(len, (head, *(row[i] for row in rows)))) if whole_cells else None
+        table.add_column(
+            head, justify=justify, overflow="fold", no_wrap=whole_cells, min_width=least
+        )
     for row in rows:
         table.add_row(*row)
-    OUT.print(table)
+    # A number cut short is another number: the terminal may break lines, but nothing is cut.
+    need = OUT.measure(table, options=OUT.options.update(width=10_000)).minimum
+    OUT.print(table, width=max(need, OUT.width), crop=False)
 
 
 def print_counts(frame: pd.DataFrame) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -18,6 +20,7 @@ from bayesma.cli.assuming import (
     assumptions_of,
     covariates_of,
     fits_in,
+    print_assumptions,
     read_frame,
     weights_of,
 )
@@ -25,12 +28,13 @@ from bayesma.cli.console import OUT
 from bayesma.cli.files import check_picture, save_picture, write_csv
 from bayesma.cli.notes import noted, print_notes
 from bayesma.cli.options import At, By, Ci, Csv, Delay, Json
-from bayesma.cli.printing import print_cells, print_frame, print_json
+from bayesma.cli.printing import plain_records, print_frame, print_json
+from bayesma.errors import QueryError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayesma.translation import Translation
+    from bayesma.translation import Budget, MapPrior, Translation
 
 __all__ = ["translate"]
 
@@ -73,7 +77,9 @@ def translate(
         Path | None,
         typer.Option(help="Write the prior for one new trial at the one point asked, as JSON."),
     ] = None,
-    png: Annotated[Path | None, typer.Option(help="Draw people beside animals into FILE.")] = None,
+    png: Annotated[
+        Path | None, typer.Option(help="Draw the effect predicted for people into FILE.")
+    ] = None,
     draws: Draws = 10_000,
     seed: Seed = 0,
     ci: Ci = 0.95,
@@ -81,10 +87,12 @@ def translate(
     as_json: Json = False,
 ) -> None:
     """Print the effect and half-life predicted for people, and everything assumed on the way."""
-    from bayesma.translation import human_evidence
+    from bayesma.translation import human_evidence, uncertainty_budget
     from bayesma.translation import translate as predicted
 
     check_picture(png, "--png")
+    if human is None and (sd is not None or hold_out):
+        raise QueryError(f"{'--hold-out' if sd is None else '--sd'} belongs to --human")
     fits = fits_in(folders)
     asked: dict[str, Any] = covariates_of(fits, by, at, delay)
     asked |= {"dose": dose, "species": species, "assumptions": assumptions_of(assume)}
@@ -92,42 +100,52 @@ def translate(
     options: dict[str, Any] = {"draws": draws, "seed": seed}
     with noted() as notes:
         evidence = None if human is None else human_evidence(read_frame(human), sd=sd)
-        found = predicted(fits, human=evidence, update=not hold_out, **options, **asked)
+        asked |= {"human": evidence, "update": not hold_out}
+        found = predicted(fits, **options, **asked)
     table = found.summary(ci)
     write_csv(csv, table)
     if png is not None:
         _draw(png, found)
+    more = _More(
+        uncertainty_budget(found, seed=seed) if budget else None,
+        _sensitivity(fits, ci, options | asked) if sensitivity else None,
+        None if prior is None else _written(prior, found),
+    )
     if as_json:
-        print_json(_about(found, table), [*found.notes, *notes])
-    else:
-        print_notes(notes)
-        _print(found, table, ci)
-    if budget and not as_json:
-        _print_budget(found, seed)
-    if sensitivity and not as_json:
-        _print_sensitivity(fits, asked, options)
-    if prior is not None:
-        _write_prior(prior, found)
+        print_json(_about(found, table, ci, more), [*found.notes, *notes])
+        return
+    print_notes(notes)
+    _print(found, table, ci)
+    _print_more(more, found.notes)
 
 
-def _about(found: Translation, table: pd.DataFrame) -> pd.DataFrame:
+class _More(NamedTuple):
+    """What was asked for beside the prediction."""
+
+    budget: Budget | None
+    sensitivity: pd.DataFrame | None
+    prior: MapPrior | None
+
+
+def _about(found: Translation, table: pd.DataFrame, ci: float, more: _More) -> pd.DataFrame:
     """Return the table with everything else that JSON holds."""
     from bayesma.queries import summary
 
     table.attrs |= {"to": found.to, "forms": dict(found.forms), "seed": found.seed}
     table.attrs["assumptions"] = [vars(record) for record in found.assumptions.records]
     if found.half_life is not None:
-        table.attrs["half_life"] = _records(summary(found.half_life))
+        table.attrs["half_life"] = plain_records(summary(found.half_life, ci))
     if found.positions is not None:
-        table.attrs["positions"] = _records(found.positions)
+        table.attrs["positions"] = plain_records(found.positions)
         table.attrs["updated"] = found.updated
+    if more.budget is not None:
+        table.attrs["budget"] = plain_records(more.budget.table)
+        table.attrs["budget_notes"] = list(more.budget.notes)
+    if more.sensitivity is not None:
+        table.attrs["sensitivity"] = plain_records(more.sensitivity)
+    if more.prior is not None:
+        table.attrs["prior"] = json.loads(more.prior.to_json())
     return table
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as JSON holds them: null for what is missing."""
-    rows = table.astype(object).where(table.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
 def _print(found: Translation, table: pd.DataFrame, ci: float) -> None:
@@ -153,11 +171,7 @@ def _print(found: Translation, table: pd.DataFrame, ci: float) -> None:
         OUT.print("human evidence in what was predicted for it without any")
         print_frame(found.positions)
     print_notes(found.notes, OUT)
-    OUT.print("assumed:")
-    cells = [
-        (one.name, one.value, f"{one.about} ({one.source})") for one in found.assumptions.records
-    ]
-    print_cells(("assumption", "", "meaning and source"), cells, whole="assumption")
+    print_assumptions(found.assumptions)
 
 
 def _draw(png: Path, found: Translation) -> None:
@@ -166,17 +180,24 @@ def _draw(png: Path, found: Translation) -> None:
     save_picture(png, plot_translation(found, evidence=found.positions))
 
 
-def _print_budget(found: Translation, seed: int) -> None:
-    from bayesma.translation import uncertainty_budget
-
-    OUT.print(str(uncertainty_budget(found, seed=seed)), soft_wrap=True, highlight=False)
-
-
-def _print_sensitivity(fits: Any, asked: dict[str, Any], options: dict[str, Any]) -> None:
+def _sensitivity(fits: Any, ci: float, asked: dict[str, Any]) -> pd.DataFrame:
     from bayesma.translation import translation_sensitivity
 
     with noted():  # said by the translation already
-        table = translation_sensitivity(fits, **options, **asked)
+        return translation_sensitivity(fits, ci_prob=ci, **asked)
+
+
+def _print_more(more: _More, printed: Sequence[str]) -> None:
+    if more.budget is not None:
+        OUT.print(str(more.budget), soft_wrap=True, highlight=False)
+    if more.sensitivity is not None:
+        _print_sensitivity(more.sensitivity)
+    if more.prior is not None:
+        own = [note for note in more.prior.notes if note not in printed]
+        OUT.print("\n".join([more.prior.words, *own]), soft_wrap=True, highlight=False)
+
+
+def _print_sensitivity(table: pd.DataFrame) -> None:
     OUT.print("the answer with one assumption changed at a time", soft_wrap=True)
     effect = _texts(table, "median", "ci_low", "ci_high", ".2f")
     shown = table.drop(columns=[name for name in ANSWERS if name in table])
@@ -193,9 +214,9 @@ def _texts(table: pd.DataFrame, middle: str, low: str, high: str, form: str) -> 
     return [f"{one:{form}} [{first:{form}}, {last:{form}}]" for one, first, last in rows]
 
 
-def _write_prior(path: Path, found: Translation) -> None:
+def _written(path: Path, found: Translation) -> MapPrior:
     from bayesma.translation import map_prior
 
     prior = map_prior(found)
     prior.to_json(path)
-    OUT.print(str(prior), soft_wrap=True, highlight=False)
+    return prior

@@ -44,8 +44,11 @@ def plot_assurance(result: Assurance, title: str | None = None) -> Figure:
     Raises
     ------
     QueryError
-        If there is one size only, or more panels or lines than can be told apart.
+        If it is no assurance, there is one size only, or more panels or lines than can be told
+        apart.
     """
+    if not isinstance(result, Assurance):
+        raise QueryError(f"bm.assurance(...) is drawn, not a {type(result).__name__}")
     table = result.table
     if table["n"].nunique() < 2:
         raise QueryError("a line needs two sizes or more: bm.assurance(..., n=[10, 50, 200])")
@@ -152,9 +155,12 @@ def _label(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
 
 def _caption(result: Assurance) -> str:
     who = "people" if result.to == "human" else result.to
+    lines = result.table[result.table["n"] == result.table["n"].iloc[0]]
+    beyond = int(lines["beyond_data"].sum()) if "beyond_data" in lines else 0
     return (
         f"Success: {result.rule}. Lines with dots: assurance, the probability of success of a "
         f"trial in {who}, averaged over what its true effect may be. Dashed: its ceiling, the "
         f"probability that this effect exceeds {result.rule.margin:g}; no size reaches beyond it. "
         "Dotted: what a power calculation with the median effect claims."
+        + (f" {beyond} of {len(lines)} lines: delays beyond the animals'." if beyond else "")
     )

@@ -16,6 +16,7 @@ from bayesma.errors import QueryError
 from bayesma.measures import MEASURES
 from bayesma.queries.summaries import summary
 from bayesma.translation import Translation
+from bayesma.translation.noun import check_translation
 
 __all__ = ["plot_translation"]
 
@@ -25,6 +26,8 @@ MOST_PANELS = 4
 # Wong 2011, Nat Methods 8:441: told apart by colour-blind readers.
 HUMAN, ANIMAL, SEEN = "#0072B2", "#7f7f7f", "#D55E00"
 CAPTION = 128
+# Letters of a title to an inch.
+TITLE = 11
 # Probability of the darker band.
 INNER = 0.5
 
@@ -55,8 +58,9 @@ def plot_translation(
     Raises
     ------
     QueryError
-        If there are fewer than two delays, or more panels than fit one page.
+        If it is no translation, there are fewer than two delays, or more panels than fit one page.
     """
+    check_translation(human, "this picture")
     table, inner = human.summary(), human.summary(INNER)
     if "delay" not in table or table["delay"].nunique() < 2:
         raise QueryError("a curve needs two or more delays: bm.translate(fit, delay=[1, 7, 28])")
@@ -128,6 +132,19 @@ def _people(axes: Axes, label: str, rows: pd.DataFrame) -> None:
             zorder=1,
         )
     axes.plot(delay, rows["median"], color=HUMAN, linewidth=2, gid=f"people: {label}", zorder=4)
+    if "beyond_data" in rows and rows["beyond_data"].any():
+        far = rows[rows["beyond_data"].astype(bool)]
+        axes.plot(
+            far["delay"],
+            far["median"],
+            color=HUMAN,
+            linestyle="",
+            marker="o",
+            markersize=4.5,
+            markerfacecolor="white",
+            gid=f"beyond: {label}",
+            zorder=4.5,
+        )
     for end in ("trial_low", "trial_high"):
         axes.plot(
             delay,
@@ -196,12 +213,17 @@ def _finish(
     axes[0].set_ylabel(label)
     for place in axes:
         place.set_xlabel("days since the last dose")
-    figure.text(LEFT / width, 1 - 0.28 / height, title or "", fontsize=11, gid="title")
+    head = textwrap.fill(title or "", int(TITLE * (width - LEFT)))
+    figure.text(
+        LEFT / width, 1 - 0.05 / height, head, fontsize=11, va="top", linespacing=1.0, gid="title"
+    )
     who = "people" if human.to == "human" else human.to
     said = [
         f"Solid line and bands: mean effect predicted for {who}, median, 50% and 95% intervals; "
         "dotted: 95% interval of the true effect in one new trial."
     ]
+    if any(str(part.get_gid()).startswith("beyond") for place in axes for part in place.lines):
+        said.append("Rings: delays at which no animal was measured.")
     if beside:
         said.append("Dashed grey: the animals' own curve, with its 95% interval.")
     if any(str(part.get_gid()).startswith("seen") for place in axes for part in place.lines):

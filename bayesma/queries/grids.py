@@ -143,8 +143,11 @@ def _values(value: Any) -> list[Any]:
 
 def day_of(value: Any) -> float:
     """Return a delay in days from a number of days or a text such as "30 min"."""
-    found = duration(value) if isinstance(value, str) else float(value)
-    if not (np.isfinite(found) and found >= 0):
+    try:
+        found = duration(value) if isinstance(value, str) else float(value)
+    except TypeError as error:
+        raise QueryError(f"delay {value!r}: days, or a text such as '30 min'") from error
+    if isinstance(value, bool | np.bool_) or not (np.isfinite(found) and found >= 0):
         raise QueryError(f"delay {value}: delays are finite and 0 or more")
     return found
 

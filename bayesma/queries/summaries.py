@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -72,10 +73,10 @@ def summary(
     return table
 
 
-def check_interval(ci_prob: float, rope: tuple[float, float] | None) -> None:
+def check_interval(ci_prob: Any, rope: tuple[float, float] | None) -> None:
     """Refuse a probability that is none, and a region without an inside."""
-    if not 0 < ci_prob < 1:
-        raise QueryError(f"ci_prob = {ci_prob}: a probability between 0 and 1")
+    if not (isinstance(ci_prob, Real) and 0 < float(ci_prob) < 1):
+        raise QueryError(f"ci_prob = {ci_prob!r}: a probability between 0 and 1")
     if rope is not None and not rope[0] < rope[1]:
         raise QueryError(f"rope = {rope}: give it as (lower, upper)")
 

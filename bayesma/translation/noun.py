@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import xarray as xr
 
+from bayesma.errors import QueryError
 from bayesma.queries import summary
 from bayesma.translation.pathway.assumptions import Assumptions
 from bayesma.translation.pathway.prediction import Prediction
 
-__all__ = ["Translation"]
+__all__ = ["Translation", "check_translation"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,13 @@ class Translation:
             parts += ["Human evidence in what was predicted for it", _text(self.positions)]
         parts += ["Assumptions", str(self.assumptions), "Notes", *self.notes]
         return "\n".join(parts)
+
+
+def check_translation(found: Any, what: str) -> None:
+    """Refuse what is no translation."""
+    if not isinstance(found, Translation):
+        kind = type(found).__name__
+        raise QueryError(f"{what} is of a translation, not of a {kind}: bm.translate(fit, ...)")
 
 
 def _text(table: pd.DataFrame) -> str:

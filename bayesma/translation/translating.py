@@ -19,7 +19,7 @@ from bayesma.translation.pathway.asked import (
     PEOPLE,
     Fits,
     Question,
-    check_draws,
+    check_counts,
     prediction_at,
     question,
 )
@@ -112,8 +112,8 @@ def translate(
     The scaling of time: Hu & Hayton 2001, AAPS PharmSci 3:E29. Of doses: FDA 2005, Guidance for
     Industry: estimating the maximum safe starting dose, table 1.
     """
+    check_counts(seed, 2, draws=draws)
     asked = question(fit, to, dose, species, assumptions, weights)
-    check_draws(draws, seed, 2)
     at = grids_of(asked, delay, covariates)
     for one, points in zip(asked.fits.values(), at, strict=True):
         if "beyond_data" in points.coords:
@@ -159,7 +159,7 @@ def grid_of(fit: Fit, asked: Question, delay: Any, covariates: Mapping[str, Any]
 
 
 def _notes(asked: Question, origins: Sequence[Origin]) -> list[str]:
-    notes = [origins[0].words[0].upper() + origins[0].words[1:]]
+    notes = [origins[0].words[0].upper() + origins[0].words[1:], *_form_notes(asked)]
     notes += [
         f"decay form {name}: {text}"
         for name, fit in asked.fits.items()
@@ -178,7 +178,37 @@ def _notes(asked: Question, origins: Sequence[Origin]) -> list[str]:
         if fit.design.small_study is not None
     ]
     notes += population_notes(asked, origins[0])
+    notes += _weight_notes(asked, origins[0])
     return notes + dose_notes(asked.first, asked.dose, asked.target, asked.given.species)
+
+
+def _form_notes(asked: Question) -> list[str]:
+    """Return which decay forms are averaged, and whether they are of the same rows."""
+    if len(asked.fits) == 1:
+        return []
+    shares = zip(asked.fits, asked.weights, strict=True)
+    how = ", as alike" if asked.alike else ", as stated"
+    notes = ["decay forms: " + ", ".join(f"{name} {share:.0%}" for name, share in shares) + how]
+    values = [one.design.effects.y for one in asked.fits.values()]
+    if not all(np.array_equal(one, values[0]) for one in values):
+        sizes = ", ".join(str(len(one)) for one in values)
+        notes.append(
+            f"the fits are of different effects ({sizes} of them): what is averaged is not their "
+            "decay forms alone"
+        )
+    return notes
+
+
+def _weight_notes(asked: Question, origin: Origin) -> list[str]:
+    """Return the body weights by which time is stretched."""
+    if not any(one.spec.family.parameters for one in asked.fits.values()):
+        return []
+    if asked.given.no_scaling == 1:
+        return []
+    both = {**origin.animals, asked.to: asked.target}
+    said = ", ".join(f"{name} {one.weight:g} kg" for name, one in both.items())
+    sources = "; ".join(dict.fromkeys(one.source for one in both.values()))
+    return [f"body weights: {said} ({sources})"]
 
 
 def population_notes(asked: Question, origin: Origin) -> list[str]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from bayesma.errors import QueryError, did_you_mean
 from bayesma.queries.grids import points_of
 from bayesma.translation.doubts.shapley import Shares, shapley_effects
-from bayesma.translation.noun import Translation
+from bayesma.translation.noun import Translation, check_translation
+from bayesma.translation.pathway.asked import check_counts
 from bayesma.translation.pathway.innovations import FACTORS, Innovations
 from bayesma.translation.pathway.prediction import Predicted
 
@@ -127,8 +128,8 @@ def uncertainty_budget(
     Raises
     ------
     QueryError
-        If it is no translation, `of` is unknown, the effect does not fade, or `size` is too
-        small.
+        If it is no translation, `of` is unknown, the effect does not fade, or `size` or `seed`
+        is out of range.
 
     References
     ----------
@@ -136,7 +137,8 @@ def uncertainty_budget(
     same journal 4:1060. Estimators: Jansen 1999, Computer Physics Communications 117:35; Saltelli
     et al. 2010, same journal 181:259. `bayesma.translation.doubts.shapley` has the equations.
     """
-    _check(translation, of, size)
+    _check(translation, of)
+    check_counts(seed, SMALLEST, size=size)
     points, columns = _points(translation, of)
     for name in {*INNER, "variance", "mcse", "sd"} & set(points):
         raise QueryError(f"a covariate named '{name}' would hide a column of the budget: rename it")
@@ -154,16 +156,12 @@ def uncertainty_budget(
     return Budget(of, _long(points, shares), variance, units, notes)
 
 
-def _check(translation: Translation, of: str, size: int) -> None:
-    if not isinstance(translation, Translation):
-        kind = type(translation).__name__
-        raise QueryError(f"a budget is of a translation, not of a {kind}: bm.translate(fit, ...)")
+def _check(translation: Translation, of: str) -> None:
+    check_translation(translation, "a budget")
     if of not in ABOUT:
         raise QueryError(f"of = '{of}' is unknown; {did_you_mean(str(of), list(ABOUT))}")
     if of == "half_life" and translation.half_life is None:
         raise QueryError("the effect does not fade in this model, so there is no half-life")
-    if size < SMALLEST:
-        raise QueryError(f"size = {size}: at least {SMALLEST} pairs of draws")
 
 
 def _points(translation: Translation, of: str) -> tuple[pd.DataFrame, NDArray[np.int64]]:

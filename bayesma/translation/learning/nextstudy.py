@@ -28,7 +28,7 @@ from bayesma.translation.pathway.asked import (
     STANDARDISED,
     Fits,
     Question,
-    check_draws,
+    check_counts,
     fits_of,
     question,
     weights_of,
@@ -155,7 +155,7 @@ def next_study(
     """
     if not isinstance(target, Target):
         raise QueryError(f"target = {target!r}: use bm.Target('effect', delay=7, at={{...}})")
-    check_draws(draws, seed, 1000)
+    check_counts(seed, 1000, draws=draws)
     asked = question_for(fit, target, dose, species, assumptions, weights)
     read = candidates_of(asked, candidates)
     told = outcomes_of(asked, between_studies)

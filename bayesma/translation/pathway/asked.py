@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ __all__ = [
     "STANDARDISED",
     "Fits",
     "Question",
-    "check_draws",
+    "check_counts",
     "fits_of",
     "prediction_at",
     "question",
@@ -56,6 +57,8 @@ class Question:
     dose : float or None
         mg/kg in the target.
     given : Assumptions
+    alike : bool
+        Whether no weights were stated.
     """
 
     fits: Mapping[str, Fit]
@@ -65,6 +68,7 @@ class Question:
     named: str | None
     dose: float | None
     given: Assumptions
+    alike: bool = True
 
     @property
     def first(self) -> Fit:
@@ -106,7 +110,8 @@ def question(
     name = PEOPLE if target is people else to
     if named is None and name != PEOPLE:
         named = _itself(next(iter(fits.values())), target, given)
-    return Question(fits, weights_of(fits, weights), name, target, named, amounts[0], given)
+    shares = weights_of(fits, weights)
+    return Question(fits, shares, name, target, named, amounts[0], given, weights is None)
 
 
 def _itself(fit: Fit, target: Species, given: Assumptions) -> str | None:
@@ -118,24 +123,6 @@ def _itself(fit: Fit, target: Species, given: Assumptions) -> str | None:
         except QueryError:
             continue  # no weight is known of it; it is refused where that is needed
     return None
-
-
-def check_draws(draws: Any, seed: Any, least: int) -> None:
-    """Refuse a number of draws or a seed that is none.
-
-    Raises
-    ------
-    QueryError
-        If `draws` is no whole number of at least `least`, or `seed` none of at least 0.
-    """
-    faults = [
-        f"{name} = {value!r}: at least {low}"
-        + ("" if isinstance(value, int | np.integer) else ", a whole number")
-        for name, value, low in (("draws", draws, least), ("seed", seed, 0))
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low
-    ]
-    if faults:
-        raise QueryError("\n".join(faults))
 
 
 def fits_of(fit: Fits) -> dict[str, Fit]:
@@ -165,9 +152,25 @@ def fits_of(fit: Fits) -> dict[str, Fit]:
     return found
 
 
-def weights_of(
-    fits: Mapping[str, Fit], weights: Mapping[str, float] | Sequence[float] | None
-) -> NDArray[np.float64]:
+def check_counts(seed: Any, least: int, **counts: Any) -> None:
+    """Refuse a seed and numbers of draws that are none, all at once.
+
+    Raises
+    ------
+    QueryError
+        If the seed is no whole number, 0 or more, or a count none of at least `least`.
+    """
+    named = [(name, value, least) for name, value in counts.items()]
+    faults = [
+        f"{name} = {value!r}: at least {low}, a whole number"
+        for name, value, low in [*named, ("seed", seed, 0)]
+        if isinstance(value, bool) or not (isinstance(value, Integral) and int(value) >= low)
+    ]
+    if faults:
+        raise QueryError("\n".join(faults))
+
+
+def weights_of(fits: Mapping[str, Fit], weights: Any) -> NDArray[np.float64]:
     """Return the weights of fits, alike where none are given; they add to 1.
 
     Raises
@@ -185,12 +188,12 @@ def weights_of(
     else:
         values = weights
     try:
-        found = np.array(values, dtype=float)
+        found = np.array(list(values), dtype=float)
     except (TypeError, ValueError):
-        found = np.array([])
+        found = np.full(len(fits), np.nan)
     if found.shape != (len(fits),) or not (np.isfinite(found).all() and (found >= 0).all()):
         names = ", ".join(fits)
-        raise QueryError(f"weights = {weights}: one number for each of {names}, 0 or more")
+        raise QueryError(f"weights = {weights!r}: one number for each of {names}, 0 or more")
     if found.sum() == 0:
         raise QueryError(f"weights = {weights}: they are all 0")
     return np.asarray(found / found.sum())

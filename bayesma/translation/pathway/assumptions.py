@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -154,16 +155,7 @@ class Assumptions:
     def __post_init__(self) -> None:
         """Check every number, and say all that is wrong at once."""
         faults = [*_prior_faults(self), *_number_faults(self)]
-        faults += [
-            f"sources: no assumption '{name}'; {did_you_mean(name, list(ABOUT))}"
-            for name in self.sources
-            if name not in ABOUT
-        ]
-        faults += [
-            f"species '{name}': {one!r} is no bm.Species(weight=..., km=...)"
-            for name, one in self.species.items()
-            if type(one) is not Species
-        ]
+        faults += [*_source_faults(self.sources), *_species_faults(self.species)]
         if faults:
             raise QueryError("\n".join(faults))
         for name in ("species", "sources"):
@@ -214,10 +206,12 @@ def _plain(value: Any) -> Any:
 
 def _written(name: str, value: Any) -> str:
     if value is None:
-        return "as the animal studies'" if name == "between_trials" else "none"
+        if name != "between_trials":
+            return "none"
+        return f"as the animal studies', else {FALLBACK_TRIALS}"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.3g}" if isinstance(value, float | int) else str(value)
+    return f"{value:.3g}" if isinstance(value, Real) else str(value)
 
 
 def _prior_faults(given: Assumptions) -> list[str]:
@@ -231,9 +225,37 @@ def _prior_faults(given: Assumptions) -> list[str]:
         elif name in ("between_species", "between_trials") and prior.support[0] < 0:
             faults.append(f"{name} = {prior}: a standard deviation lives on the positive numbers")
     # Evidence of people updates delta in closed form.
-    if not isinstance(given.discrepancy, p.Normal | None):
+    if isinstance(given.discrepancy, Prior) and not isinstance(given.discrepancy, p.Normal):
         faults.append(f"discrepancy = {given.discrepancy}: it is normal, bm.priors.normal(m, s)")
     return faults
+
+
+def _source_faults(sources: Any) -> list[str]:
+    if not isinstance(sources, Mapping):
+        return [f"sources = {sources!r}: texts by name, such as {{'no_translation': 'our panel'}}"]
+    faults = [
+        f"sources: no assumption '{name}'; {did_you_mean(str(name), list(ABOUT))}"
+        for name in sources
+        if name not in ABOUT
+    ]
+    return faults + [
+        f"sources: {name} = {text!r}: a text is needed"
+        for name, text in sources.items()
+        if not isinstance(text, str)
+    ]
+
+
+def _species_faults(species: Any) -> list[str]:
+    example = "bm.Species(weight=..., km=...)"
+    if not isinstance(species, Mapping):
+        return [f"species = {species!r}: species by name, such as {{'cow': {example}}}"]
+    return [
+        f"species {name!r}: {one!r} is no {example}"
+        if isinstance(name, str)
+        else f"species {name!r}: a name is a text"
+        for name, one in species.items()
+        if type(one) is not Species or not isinstance(name, str)
+    ]
 
 
 def _number_faults(given: Assumptions) -> list[str]:
@@ -245,7 +267,7 @@ def _number_faults(given: Assumptions) -> list[str]:
         ("dose_spread", 0, float("inf")),
     ):
         value = getattr(given, name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, Real) and not isinstance(value, bool)
         if not number or not low <= value <= high:
             faults.append(f"{name} = {value!r}: a number from {low} to {high}")
     if not isinstance(given.fades, bool):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -46,10 +47,14 @@ class Species:
 
     def __post_init__(self) -> None:
         """Refuse what no animal weighs."""
+        faults = []
         for name in ("weight", "km"):
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-                raise QueryError(f"species: {name} = {value!r}: a positive number is needed")
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            if not (number and math.isfinite(value) and value > 0):
+                faults.append(f"species: {name} = {value!r}: a positive number is needed")
+        if faults:
+            raise QueryError("\n".join(faults))
 
 
 SPECIES: Mapping[str, Species] = MappingProxyType(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -146,8 +147,9 @@ def draft_of(
     }
     _check_people(wrong, others)
     frame = pd.DataFrame(found).assign(**others)
-    if found:
-        frame = frame.astype(dict.fromkeys((*NUMBERS, "delay", "start", "sd", "spread"), float))
+    if not found:
+        raise TableError(source, [fault for _, fault in wrong.found])
+    frame = frame.astype(dict.fromkeys((*NUMBERS, "delay", "start", "sd", "spread"), float))
     notes = tuple(f"human evidence: {note}" for note in wrong.notes)
     if sd is not None and not any(row["divided"] for row in found):
         notes += ("human evidence: sd= is given, and no row is on another scale",)
@@ -180,7 +182,7 @@ def _check_sd(check: Checker, sd: Any, studies: list[Any]) -> None:
     for study, value in given.items():
         if study and study not in known:
             check.fault(None, None, f"sd: no study '{study}'", did_you_mean(study, known))
-        number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, Real) and not isinstance(value, bool)
         if not (number and math.isfinite(value) and value > 0):
             said = f"sd = {value!r} is no standard deviation"
             check.fault(None, None, said, "state a positive number, in the unit of y")

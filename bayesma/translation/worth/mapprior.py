@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,12 +13,17 @@ import numpy as np
 import xarray as xr
 
 from bayesma.errors import QueryError
-from bayesma.translation.noun import Translation
-from bayesma.translation.pathway.asked import PEOPLE, STANDARDISED
+from bayesma.translation.noun import Translation, check_translation
+from bayesma.translation.pathway.asked import PEOPLE, STANDARDISED, check_counts
+from bayesma.translation.pathway.assumptions import Assumptions
 from bayesma.translation.pathway.innovations import innovations
-from bayesma.translation.worth.mixturefits import MixtureFit, fitted_mixture
+from bayesma.translation.worth.mixturefits import LARGEST, MixtureFit, fitted_mixture, is_count
 from bayesma.translation.worth.mixtures import NormalMixture
-from bayesma.translation.worth.samplesizes import Information, effective_sample_size, information_of
+from bayesma.translation.worth.samplesizes import (
+    Information,
+    effective_sample_size,
+    information_at,
+)
 
 __all__ = ["MapPrior", "map_prior"]
 
@@ -56,6 +62,8 @@ class MapPrior:
     unit_sd : float
         1 / sqrt(i_1(0)): the SD of what one unit says, and RBesT's reference scale.
     notes : tuple of str
+    assumptions : Assumptions
+        What the translation assumes.
     """
 
     mixture: NormalMixture
@@ -70,6 +78,7 @@ class MapPrior:
     measure: str
     unit_sd: float
     notes: tuple[str, ...]
+    assumptions: Assumptions
 
     @property
     def sentence(self) -> str:
@@ -96,12 +105,14 @@ class MapPrior:
             "at": {name: _plain(value) for name, value in self.at.items()},
             "robust": self.robust,
             "ess_per_arm": self.ess,
+            "assumptions": [vars(record) for record in self.assumptions.records],
             "notes": list(self.notes),
         }
         return self.mixture.to_json(path, sigma=self.unit_sd, about=about)
 
-    def __str__(self) -> str:
-        """Return the mixture, what it is worth and the notes."""
+    @property
+    def words(self) -> str:
+        """The mixture and what it is worth."""
         head = f"prior of the true effect in one new trial{_where(self.at)} ({self.measure})"
         worth = (
             f"patients per arm: {self.ess:.2f} by ELIR "
@@ -115,7 +126,12 @@ class MapPrior:
                 f"worth {_patients(self.ess_assumed)}, beside {self.ess_informative:.1f} with the "
                 "animals; neither with the unit-information component."
             )
-        return "\n".join([head, str(self.mixture), worth, *said, *self.notes])
+        return "\n".join([head, str(self.mixture), worth, *said])
+
+    def __str__(self) -> str:
+        """Return the mixture, what it is worth, the assumptions and the notes."""
+        assumed = ["Assumptions", str(self.assumptions)]
+        return "\n".join([self.words, *assumed, "Notes", *self.notes])
 
 
 def map_prior(
@@ -164,8 +180,8 @@ def map_prior(
     Schmidli, Gsteiger, Roychoudhury, O'Hagan, Spiegelhalter & Neuenschwander 2014, Biometrics
     70:1023: the robust MAP prior.
     """
-    if isinstance(robust, bool) or not 0 <= robust < 1:
-        raise QueryError(f"robust = {robust!r}: a weight from 0 to below 1")
+    check_translation(translation, "a prior")
+    _check(at, robust, components, seed)
     measure = str(translation.trial.attrs["measure"])
     if information is None:
         if measure not in STANDARDISED:
@@ -176,7 +192,7 @@ def map_prior(
         information = "SMD"
     number, where = _point(translation.trial, at or {})
     fit = fitted_mixture(translation.trial.values[..., number], components, seed)
-    unit_sd = float(1 / np.sqrt(information_of(information)(np.zeros(1))[0]))
+    unit_sd = float(1 / np.sqrt(information_at(information, np.zeros(1))[0]))
     whole = _robust(fit.mixture, robust, unit_sd)
     return MapPrior(
         whole,
@@ -190,8 +206,27 @@ def map_prior(
         translation.to,
         measure,
         unit_sd,
-        _notes(translation, fit, number),
+        (*_notes(translation, fit, number), *translation.notes),
+        translation.assumptions,
     )
+
+
+def _check(at: Any, robust: Any, components: Any, seed: Any) -> None:
+    """Say all that is wrong at once."""
+    faults = []
+    if not isinstance(at, Mapping | None):
+        faults.append(f"at = {at!r}: labels by name, such as {{'delay': 7}}")
+    number = isinstance(robust, Real) and not isinstance(robust, bool)
+    if not (number and 0 <= robust < 1):
+        faults.append(f"robust = {robust!r}: a weight from 0 to below 1")
+    if not is_count(components):
+        faults.append(f"components = {components!r}: a whole number from 1 to {LARGEST}")
+    try:
+        check_counts(seed, 0)
+    except QueryError as error:
+        faults.append(str(error))
+    if faults:
+        raise QueryError("\n".join(faults))
 
 
 def _robust(mixture: NormalMixture, robust: float, unit_sd: float) -> NormalMixture:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +12,12 @@ from numpy.typing import NDArray
 from bayesma.errors import QueryError
 from bayesma.translation.worth.mixtures import NormalMixture
 
-__all__ = ["MOST", "PENALTY", "MixtureFit", "fitted_mixture"]
+__all__ = ["LARGEST", "MOST", "PENALTY", "MixtureFit", "fitted_mixture", "is_count"]
 
 Floats = NDArray[np.float64]
 
-MOST = 4
+# Components tried where their number is left open, and the most that can be asked for.
+MOST, LARGEST = 4, 10
 # What a parameter costs. 2 is Akaike's; 6, the upper end of what Collett suggests, keeps to fewer.
 PENALTY = 6
 # From each start a few steps, from the best of them to the end: where a step adds less than this
@@ -90,9 +93,17 @@ def fitted_mixture(draws: Floats, components: int | None = None, seed: int = 0) 
     return MixtureFit(mixture, log, aics[best], aics, float(distance))
 
 
+def is_count(components: Any) -> bool:
+    """Return whether a mixture can have so many components; None leaves it open."""
+    if components is None:
+        return True
+    whole = isinstance(components, Integral) and not isinstance(components, bool)
+    return whole and 1 <= components <= LARGEST
+
+
 def _check(x: Floats, components: int | None) -> None:
-    if components is not None and components not in range(1, 11):
-        raise QueryError(f"components = {components!r}: a whole number from 1 to 10")
+    if not is_count(components):
+        raise QueryError(f"components = {components!r}: a whole number from 1 to {LARGEST}")
     if not np.isfinite(x).all():
         count = int((~np.isfinite(x)).sum())
         raise QueryError(

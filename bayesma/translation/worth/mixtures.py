@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesma.errors import QueryError
 from bayesma.files import write_whole
+from bayesma.translation.pathway.asked import check_counts
 
 __all__ = ["NormalMixture"]
 
@@ -25,6 +27,7 @@ LOG_2PI = float(np.log(2 * np.pi))
 ROUNDING = 1e-5
 # Halvings of a bracket: beyond them a double does not change.
 HALVINGS = 200
+PARTS = ("weights", "means", "sds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +56,11 @@ class NormalMixture:
 
     def __post_init__(self) -> None:
         """Check the numbers, and keep them from being changed."""
-        parts = {
-            name: np.array(getattr(self, name), dtype=float) for name in ("weights", "means", "sds")
-        }
+        try:
+            parts = {name: np.array(getattr(self, name), dtype=float) for name in PARTS}
+        except (TypeError, ValueError) as error:
+            given = ", ".join(f"{name} = {getattr(self, name)!r}" for name in PARTS)
+            raise QueryError(f"normal mixture: {given}: sequences of numbers") from error
         if faults := _faults(**parts):
             raise QueryError("normal mixture: " + "; ".join(faults))
         parts["weights"] /= parts["weights"].sum()
@@ -70,8 +75,7 @@ class NormalMixture:
     def __eq__(self, other: object) -> bool:
         """Return whether all numbers are the same."""
         return isinstance(other, NormalMixture) and all(
-            np.array_equal(getattr(self, name), getattr(other, name))
-            for name in ("weights", "means", "sds")
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in PARTS
         )
 
     def __hash__(self) -> int:
@@ -132,7 +136,10 @@ class NormalMixture:
         """
         from scipy import special
 
-        wanted = np.asarray(probability, dtype=float)
+        try:
+            wanted = np.asarray(probability, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise QueryError(f"probability = {probability!r}: between 0 and 1") from error
         if not ((wanted > 0) & (wanted < 1)).all():
             raise QueryError(f"probability = {wanted.tolist()}: between 0 and 1")
         ends = special.ndtri(wanted)[..., None] * self.sds + self.means
@@ -144,7 +151,14 @@ class NormalMixture:
         return np.asarray((low + high) / 2)
 
     def draw(self, size: int, seed: int = 0) -> Floats:
-        """Return independent draws, shape (size,)."""
+        """Return independent draws, shape (size,).
+
+        Raises
+        ------
+        QueryError
+            If the size or the seed is no whole number, 0 or more.
+        """
+        check_counts(seed, 0, size=size)
         rng = np.random.default_rng(seed)
         which = rng.choice(len(self), size, p=self.weights)
         return np.asarray(self.means[which] + self.sds[which] * rng.standard_normal(size))
@@ -160,8 +174,11 @@ class NormalMixture:
         QueryError
             If `se` is not positive, or y is not finite.
         """
-        if not (np.isfinite([y, se]).all() and se > 0):
-            raise QueryError(f"y = {y}, se = {se}: a finite number with a positive standard error")
+        numbers = isinstance(y, Real) and isinstance(se, Real)
+        if not (numbers and np.isfinite([y, se]).all() and se > 0):
+            raise QueryError(
+                f"y = {y!r}, se = {se!r}: a finite number with a positive standard error"
+            )
         total = self.sds**2 + se**2
         log_weights = np.log(self.weights) - 0.5 * ((y - self.means) ** 2 / total + np.log(total))
         weights = np.exp(log_weights - log_weights.max())
@@ -205,21 +222,40 @@ class NormalMixture:
             RBesT's reference scale: the SD of one unit, by which it counts an effective sample
             size.
         about : optional
-            Kept under the key `about`.
+            Kept under the key `about`; anything that JSON can hold.
+
+        Raises
+        ------
+        QueryError
+            If `sigma` is not positive, or JSON cannot hold `about`.
+        BayesmaError
+            If the file cannot be written.
         """
+        number = isinstance(sigma, Real) and not isinstance(sigma, bool)
+        if sigma is not None and not (number and np.isfinite(sigma) and sigma > 0):
+            raise QueryError(f"sigma = {sigma!r}: the SD of one unit, a positive number")
         names = [f"comp{number}" for number in range(1, len(self) + 1)]
         meta: dict[str, Any] = {
             "dim": [3, len(self)],
             # As an object: a list of two lists of three R would take for a matrix.
             "dimnames": {"parameter": ["w", "m", "s"], "component": names},
-            **({} if sigma is None else {"sigma": [sigma]}),
+            **({} if sigma is None else {"sigma": [float(sigma)]}),
             "class": ["normMix", "mix"],
             "likelihood": ["normal"],
             "link": ["identity"],
         }
         comp = [[float(value) for value in part] for part in (self.weights, self.means, self.sds)]
-        found = {"meta": meta, "comp": comp, "r": self.r_line, "pymc": self.pymc_line}
-        text = json.dumps(found | ({} if about is None else {"about": about}), indent=1)
+        found: dict[str, Any] = {
+            "meta": meta,
+            "comp": comp,
+            "r": self.r_line,
+            "pymc": self.pymc_line,
+        }
+        found |= {} if about is None else {"about": about}
+        try:
+            text = json.dumps(found, indent=1, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise QueryError(f"about: JSON cannot hold it ({error})") from error
         if path is not None:
             write_whole(Path(path), lambda part: part.write_text(text + "\n", encoding="utf-8"))
         return text

@@ -8,6 +8,7 @@ for t above some t*, so that its power is P(t > t* | theta), exactly.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -59,10 +60,10 @@ class ClassicalRule:
         return 0.0
 
     def critical(self, n: int) -> float:
-        """Return t*."""
+        """Return t* with n per arm, at least 2."""
         from scipy import special
 
-        return float(special.stdtrit(2 * n - 2, 1 - self.alpha / 2))
+        return float(special.stdtrit(2 * _size(n) - 2, 1 - self.alpha / 2))
 
     def power(self, theta: ArrayLike, n: int) -> Floats:
         """Return P(success | theta) with n per arm, of the shape of theta."""
@@ -105,7 +106,8 @@ class BayesianRule:
     def __post_init__(self) -> None:
         """Refuse what is out of range, all at once."""
         faults = _probability_faults("probability", self.probability)
-        if isinstance(self.margin, bool) or not np.isfinite(self.margin):
+        margin: Any = self.margin
+        if isinstance(margin, bool) or not (isinstance(margin, Real) and np.isfinite(self.margin)):
             faults.append(f"margin = {self.margin!r}: a finite SMD")
         if self.prior is not None and not isinstance(self.prior, NormalMixture):
             faults.append(
@@ -115,7 +117,8 @@ class BayesianRule:
         _refuse(faults)
 
     def posterior(self, t: float, n: int) -> float:
-        """Return P(theta > margin | t) with n per arm."""
+        """Return P(theta > margin | t) with n per arm, at least 2."""
+        n = _size(n)
         scale, df = float(np.sqrt(2 / n)), 2 * n - 2.0
         margin = self.margin / scale
         # In standard errors of theta: around the datum, the margin and each part of the prior.
@@ -136,6 +139,7 @@ class BayesianRule:
 
     def critical(self, n: int) -> float:
         """Return t*; infinite where no datum is enough, minus infinite where any is."""
+        n = _size(n)
         centre = float(self.margin * np.sqrt(n / 2))
         low, high = centre - 1.0, centre + 1.0
         while self.posterior(high, n) <= self.probability:
@@ -211,7 +215,8 @@ def _pooled(n: int) -> tuple[Floats, Floats]:
 
 
 def _probability_faults(name: str, value: Any) -> list[str]:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    good = number and 0 < float(value) < 1
     return [] if good else [f"{name} = {value!r}: a number between 0 and 1"]
 
 

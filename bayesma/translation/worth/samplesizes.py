@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayesma.errors import QueryError, did_you_mean
 from bayesma.translation.worth.mixtures import NormalMixture
 
-__all__ = ["Information", "effective_sample_size", "information_of", "smd_information"]
+__all__ = ["Information", "effective_sample_size", "information_at", "smd_information"]
 
 Floats = NDArray[np.float64]
 Information = str | float | Callable[[Floats], Floats]
@@ -58,7 +60,7 @@ def effective_sample_size(
     Raises
     ------
     QueryError
-        If the method is not known, or the information is not positive.
+        If it is no mixture, the method is not known, or the information is not positive.
 
     References
     ----------
@@ -66,42 +68,52 @@ def effective_sample_size(
     information ratio. It alone is predictively consistent: averaged over data of N units, the
     posterior's is the prior's plus N.
     """
+    if not isinstance(mixture, NormalMixture):
+        kind = type(mixture).__name__
+        raise QueryError(
+            f"a NormalMixture is needed, not a {kind}: such as bm.map_prior(...).mixture"
+        )
     if method not in METHODS:
-        raise QueryError(f"method = '{method}'; {did_you_mean(method, METHODS)}")
-    unit = information_of(information)
+        raise QueryError(f"method = '{method}'; {did_you_mean(str(method), METHODS)}")
     if method == "moment":
-        return float(1 / (mixture.sd**2 * _checked(unit, np.array([mixture.mean]))[0]))
+        unit = information_at(information, np.array([mixture.mean]))[0]
+        return float(1 / (mixture.sd**2 * unit))
     at, weights = _nodes(mixture)
-    ratio = mixture.curvature(at) / _checked(unit, at)
+    ratio = mixture.curvature(at) / information_at(information, at)
     return float(weights @ (mixture.density(at) * ratio))
 
 
-def information_of(information: Information) -> Callable[[Floats], Floats]:
-    """Return i_1 as a function of theta.
+def information_at(information: Information, at: Floats) -> Floats:
+    """Return i_1(theta), of the shape of theta.
 
     Raises
     ------
     QueryError
-        If it is neither "SMD" nor a positive number nor a function.
+        If it is neither "SMD" nor a positive number nor a function that returns positive numbers.
     """
+    found = _function_of(information)(at)
+    try:
+        numbers = np.asarray(found, dtype=float)
+    except (TypeError, ValueError):
+        numbers = np.full(0, np.nan)
+    if numbers.shape != at.shape or not (np.isfinite(numbers) & (numbers > 0)).all():
+        raise QueryError("information: a function of theta must return a positive number for each")
+    return numbers
+
+
+def _function_of(information: Any) -> Callable[[Floats], Floats]:
     if callable(information):
-        return information
-    if information == "SMD":
+        return cast("Callable[[Floats], Floats]", information)
+    if isinstance(information, str) and information == "SMD":
         return smd_information
-    if isinstance(information, int | float) and np.isfinite(information) and information > 0:
+    number = isinstance(information, Real) and not isinstance(information, bool)
+    if number and np.isfinite(information) and information > 0:
         amount = float(information)
         return lambda theta: np.full(np.shape(theta), amount)
     raise QueryError(
         f"information = {information!r}: 'SMD', a positive number such as 1/sigma**2, or a "
         "function of theta"
     )
-
-
-def _checked(unit: Callable[[Floats], Floats], at: Floats) -> Floats:
-    found = np.asarray(unit(at), dtype=float)
-    if found.shape != at.shape or not (found > 0).all():
-        raise QueryError("information: a function of theta must return a positive number for each")
-    return found
 
 
 def _nodes(mixture: NormalMixture) -> tuple[Floats, Floats]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bayesma.errors import QueryError
-from bayesma.translation.noun import Translation
+from bayesma.translation.noun import Translation, check_translation
 from bayesma.translation.pathway.asked import PEOPLE, STANDARDISED
+from bayesma.translation.pathway.assumptions import Assumptions
 from bayesma.translation.worth.rules import BayesianRule, ClassicalRule, Rule, is_size
 
 __all__ = ["SIZES", "Assurance", "assurance"]
@@ -37,6 +38,9 @@ class Assurance:
     rule : ClassicalRule or BayesianRule
     to, measure : str
     notes : tuple of str
+        What the numbers are like, then the notes of the translation.
+    assumptions : Assumptions or None
+        What the translation assumes.
     """
 
     table: pd.DataFrame
@@ -44,12 +48,14 @@ class Assurance:
     to: str
     measure: str
     notes: tuple[str, ...]
+    assumptions: Assumptions | None = None
 
     def __str__(self) -> str:
-        """Return the table and the notes."""
+        """Return the table, the assumptions and the notes."""
         head = f"probability that a trial of two arms of n succeeds: {self.rule}"
         table = self.table.drop(columns="beyond_data", errors="ignore").round(3)
-        return "\n".join([head, table.to_string(index=False), *self.notes])
+        assumed = [] if self.assumptions is None else ["Assumptions", str(self.assumptions)]
+        return "\n".join([head, table.to_string(index=False), *assumed, "Notes", *self.notes])
 
 
 def assurance(
@@ -85,9 +91,10 @@ def assurance(
     ----------
     O'Hagan, Stevens & Campbell 2005, Pharm Stat 4:187.
     """
+    check_translation(translation, "assurance")
     measure = str(translation.trial.attrs["measure"])
     rule = ClassicalRule() if rule is None else rule
-    sizes = [n] if isinstance(n, int | np.integer) else list(n)
+    sizes = list(n) if isinstance(n, Iterable) and not isinstance(n, str) else [n]
     _check(measure, sizes, rule)
     theta = translation.trial.values.reshape(-1, translation.trial.sizes["point"])
     middle = np.median(translation.effect.values.reshape(theta.shape), axis=0)
@@ -112,7 +119,8 @@ def assurance(
         )
         frames.append(found)
     table = pd.concat(frames).sort_index(kind="stable").reset_index(drop=True)
-    return Assurance(table, rule, translation.to, measure, _notes(translation, table))
+    notes = (*_notes(translation, table), *translation.notes)
+    return Assurance(table, rule, translation.to, measure, notes, translation.assumptions)
 
 
 def _power(rule: Rule, theta: np.ndarray, size: int) -> np.ndarray:
@@ -130,7 +138,9 @@ def _check(measure: str, sizes: list[Any], rule: Any) -> None:
         )
     wrong = [size for size in sizes if not is_size(size)]
     if wrong or not sizes:
-        faults.append(f"n = {wrong or sizes}: whole numbers of patients per arm, each at least 2")
+        faults.append(
+            f"n = {(wrong or sizes)!r}: whole numbers of patients per arm, each at least 2"
+        )
     if not isinstance(rule, ClassicalRule | BayesianRule):
         faults.append(f"rule = {rule!r}: bm.ClassicalRule(...) or bm.BayesianRule(...)")
     if faults:
