@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,21 @@ from fits import EIGHT_ROWS, prior_fit
 
 import bayesma as bm
 from bayesma.effects import effect_sizes
-from bayesma.errors import QueryError, TableError
+from bayesma.errors import BayesmaError, QueryError, TableError
 from bayesma.plots import plot_assurance, plot_translation
 
 FADING = bm.ModelSpec(peak="regimen", half_life="regimen")
 ASK = {"delay": [3.0, 7.0], "regimen": "repeated", "draws": 200}
+SEEN = pd.DataFrame(
+    {
+        "study": ["a"],
+        "regimen": ["repeated"],
+        "delay": [1.0],
+        "y": [1.0],
+        "se": [0.1],
+        "unit": ["pain"],
+    }
+)
 MIXTURE = bm.NormalMixture([0.5, 0.5], [0.0, 2.0], [1.0, 0.5])
 
 
@@ -196,3 +207,39 @@ def test_a_long_title_stays_on_the_page(told):
     box = title.get_window_extent(figure.canvas.get_renderer())
     assert box.x1 <= figure.bbox.x1
     assert box.y1 <= figure.bbox.y1
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: bm.human_evidence(SEEN, sd=0), "sd = 0 is no standard deviation"),
+        (lambda: bm.human_evidence(SEEN, sd="x"), "sd = 'x' is no standard deviation"),
+        (lambda: bm.human_evidence(SEEN, sd={"a": True}), "sd = True is no standard deviation"),
+        (lambda: bm.Target("contrast", pair=3), "pair = 3: covariates by name"),
+        (lambda: bm.Target(at=3), "at = 3: covariates by name"),
+        (lambda: bm.Assumptions(dose_spread=float("inf")), "dose_spread = inf"),
+    ],
+)
+def test_what_is_no_number_or_no_mapping_is_refused_by_name(call, said):
+    with pytest.raises(BayesmaError, match=re.escape(said)):
+        call()
+
+
+def test_update_is_yes_or_no():
+    fit = prior_fit("ketamine_pain")
+    with pytest.raises(QueryError, match="update = 'yes': True, or False"):
+        bm.translate(fit, delay=1, regimen="repeated", update="yes", draws=10)
+
+
+def test_the_notes_count_what_stands_behind_a_fit():
+    found = bm.translate(prior_fit("ketamine_pain"), delay=1, regimen="repeated", draws=10)
+    # Table 1 of the review: 19 + 7 + 9 + 6 comparisons in four pooled results.
+    assert "fitted to 4 published pooled results of 41 comparisons" in found.notes
+
+
+def test_a_prior_without_a_variance_has_no_share_of_it():
+    fit = prior_fit(bm.load_analysis("ketamine_pain", "species"))
+    given = bm.Assumptions(between_species=bm.priors.half_cauchy(1))
+    notes = bm.translate(fit, delay=1, regimen="repeated", draws=10, assumptions=given).notes
+    assert any("no finite variance" in note for note in notes)
+    assert not any("took away" in note for note in notes)

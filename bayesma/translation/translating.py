@@ -113,6 +113,8 @@ def translate(
     Industry: estimating the maximum safe starting dose, table 1.
     """
     check_counts(seed, 2, draws=draws)
+    if not isinstance(update, bool):
+        raise QueryError(f"update = {update!r}: True, or False to hold human evidence out")
     asked = question(fit, to, dose, species, assumptions, weights)
     at = grids_of(asked, delay, covariates)
     for one, points in zip(asked.fits.values(), at, strict=True):
@@ -159,7 +161,8 @@ def grid_of(fit: Fit, asked: Question, delay: Any, covariates: Mapping[str, Any]
 
 
 def _notes(asked: Question, origins: Sequence[Origin]) -> list[str]:
-    notes = [origins[0].words[0].upper() + origins[0].words[1:], *_form_notes(asked)]
+    notes = [origins[0].words[0].upper() + origins[0].words[1:], _rows_note(asked)]
+    notes += _form_notes(asked)
     notes += [
         f"decay form {name}: {text}"
         for name, fit in asked.fits.items()
@@ -211,6 +214,19 @@ def _weight_notes(asked: Question, origin: Origin) -> list[str]:
     return [f"body weights: {said} ({sources})"]
 
 
+def _rows_note(asked: Question) -> str:
+    """Return how many rows stand behind the first fit, and what they are."""
+    plan = asked.first.design
+    pooled, rows = int(plan.pooled.sum()), len(plan.effects)
+    if not pooled:
+        return f"fitted to {rows} rows"
+    plain = f"{rows - pooled} rows and " if pooled < rows else ""
+    return (
+        f"fitted to {plain}{pooled} published pooled results of "
+        f"{len(plan.frame) - (rows - pooled)} comparisons"
+    )
+
+
 def population_notes(asked: Question, origin: Origin) -> list[str]:
     """Return how much of the spread of species is its prior."""
     told, prior = origin.population, asked.given.between_species
@@ -224,9 +240,10 @@ def population_notes(asked: Question, origin: Origin) -> list[str]:
             "so these data say nothing of it"
         ]
     mean = float(np.mean(told.sigma))
-    said = (
-        f"the spread of species rests on {told.levels} species: SD {mean:.2g}, "
-        f"of whose prior variance ({prior}) the data took away {max(told.learnt, 0):.0%}"
+    said = f"the spread of species rests on {told.levels} species: SD {mean:.2g}, " + (
+        f"under the prior {prior}, which has no finite variance: compare others"
+        if np.isnan(told.learnt)
+        else f"of whose prior variance ({prior}) the data took away {max(told.learnt, 0):.0%}"
     )
     found = [said + (": mostly assumed" if told.learnt < MOSTLY else "")]
     if told.effective < FEWEST:

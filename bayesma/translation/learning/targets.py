@@ -72,7 +72,9 @@ class Target:
 
     def __post_init__(self) -> None:
         """Say all that is wrong at once."""
-        faults = []
+        faults = _kind_faults(self)
+        if faults:
+            raise QueryError("\n".join(faults))
         if self.of not in KINDS:
             faults.append(f"target: of = {self.of!r}; {did_you_mean(self.of, KINDS)}")
         if (self.pair is not None) != (self.of == "contrast"):
@@ -85,12 +87,12 @@ class Target:
             faults.append(f"target: a half-life has no delay: drop delay = {self.delay!r}")
         faults += [
             f"target: {name} = {value!r}: a target is one number; name one"
-            for name, value in (("delay", self.delay), *self.at.items())
+            for name, value in (("delay", self.delay), *(self.at or {}).items())
             if isinstance(value, list | tuple | np.ndarray)
         ]
         if faults:
             raise QueryError("\n".join(faults))
-        object.__setattr__(self, "at", MappingProxyType(dict(self.at)))
+        object.__setattr__(self, "at", MappingProxyType(dict(self.at or {})))
         if self.pair is not None:
             object.__setattr__(self, "pair", MappingProxyType(dict(self.pair)))
 
@@ -117,6 +119,16 @@ class Target:
             return [base]
         ((name, levels),) = self.pair.items()
         return [{**base, name: level} for level in levels]
+
+
+def _kind_faults(given: Target) -> list[str]:
+    """Return what is no mapping where one is needed."""
+    wanted = {"at": "{'regimen': 'repeated'}", "pair": "{'regimen': ('repeated', 'single')}"}
+    return [
+        f"target: {name} = {getattr(given, name)!r}: covariates by name, {example}"
+        for name, example in wanted.items()
+        if not isinstance(getattr(given, name), Mapping | None)
+    ]
 
 
 def _pair_faults(pair: Mapping[str, Any]) -> list[str]:

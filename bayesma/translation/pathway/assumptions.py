@@ -69,6 +69,8 @@ ABOUT: dict[str, tuple[str, str]] = {
         "assumed: the same people are measured again",
     ),
 }
+# No law of body weight is so loose.
+STEEPEST = 2
 FALLBACK_TRIALS = p.HalfNormal(0.5)
 
 
@@ -264,7 +266,7 @@ def _number_faults(given: Assumptions) -> list[str]:
         ("no_translation", 0, 1),
         ("no_scaling", 0, 1),
         ("within_trial", 0, 1),
-        ("dose_spread", 0, float("inf")),
+        ("dose_spread", 0, STEEPEST),
     ):
         value = getattr(given, name)
         number = isinstance(value, Real) and not isinstance(value, bool)

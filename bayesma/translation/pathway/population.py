@@ -61,7 +61,12 @@ class Population:
 
     @property
     def learnt(self) -> float:
-        """Share of the prior variance of sigma that the data took away; below 0 if they added."""
+        """Share of the prior variance of sigma that the data took away; below 0 if they added.
+
+        No number where the prior has no finite variance.
+        """
+        if np.isinf(self.prior_sd):
+            return float("nan")
         return 1.0 - (self.posterior_sd / self.prior_sd) ** 2 if self.prior_sd > 0 else 0.0
 
 
@@ -97,7 +102,7 @@ def population(contrasts: Floats, fitted_sd: float, prior: Prior | None) -> Popu
     mean = np.average(sigma.mean(axis=1), weights=outer)
     square = np.average((sigma**2).mean(axis=1), weights=outer)
     spread = float(np.sqrt(max(square - mean**2, 0.0)))
-    return Population(count + 1, log_weights, sigma, float(nodes.std()), spread)
+    return Population(count + 1, log_weights, sigma, float(prior.distribution().std()), spread)
 
 
 def _quantiles(nodes: Floats, weight: Floats, steps: Floats) -> Floats:

@@ -134,7 +134,7 @@ def draft_of(
         for name, header in wrong.names.items()
         if name in SPECS
     }
-    _check_sd(wrong, sd, cells.get("study", []))
+    sd = _checked_sd(wrong, sd, cells.get("study", []))
     found = [read_row(wrong, gaps, i, cells, sd) for i in range(len(raw))]
     _check_unique(wrong, found)
     for name, column in cells.items():
@@ -176,16 +176,21 @@ def _map_headers(check: Checker, names: Mapping[str, str]) -> None:
             check.fault(None, header, problem, f"rename it to '{near}', or to something else")
 
 
-def _check_sd(check: Checker, sd: Any, studies: list[Any]) -> None:
+def _checked_sd(check: Checker, sd: Any, studies: list[Any]) -> Any:
+    """Return the stated SD; 1 stands for one that is told as a fault, so that the rest is read."""
     known = sorted({as_text(cell) for cell in studies if not is_missing(cell)})
     given = sd if isinstance(sd, Mapping) else {} if sd is None else {"": sd}
+    found = {}
     for study, value in given.items():
         if study and study not in known:
             check.fault(None, None, f"sd: no study '{study}'", did_you_mean(study, known))
         number = isinstance(value, Real) and not isinstance(value, bool)
-        if not (number and math.isfinite(value) and value > 0):
+        usable = number and math.isfinite(value) and value > 0
+        if not usable:
             said = f"sd = {value!r} is no standard deviation"
             check.fault(None, None, said, "state a positive number, in the unit of y")
+        found[study] = value if usable else 1.0
+    return found.get("") if sd is not None and not isinstance(sd, Mapping) else found or None
 
 
 def _check_people(check: Checker, others: Mapping[str, Any]) -> None:
