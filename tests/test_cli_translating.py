@@ -224,3 +224,16 @@ def test_no_number_is_cut_short_on_a_narrow_page(monkeypatch, capsys):
     printing.print_cells(("name", "first", "second", "third"), rows, whole="name")
     out = capsys.readouterr().out
     assert all(number in out for number in rows[0])
+
+
+def test_a_narrow_terminal_loses_no_column_of_a_wide_table(place, tmp_path):
+    path = tmp_path / "human.csv"
+    rows = {"study": ["T"], "quantity": ["effect"], "regimen": ["repeated"], "delay": [7]}
+    pd.DataFrame({**rows, "y": [1.0], "se": [0.4]}).to_csv(path, index=False)
+    folder = place / "exponential"
+    asked = ["--at", "regimen=repeated", "--delay", "7", "--human", path, "--hold-out"]
+    arguments = ["translate", folder, *asked, "--draws", 100]
+    result = RUNNER.invoke(app, list(map(str, arguments)), env={"COLUMNS": "60"})
+    assert result.exit_code == 0, result.stderr
+    (head,) = [line for line in result.stdout.splitlines() if "conflict_p" in line]
+    assert {"study", "quantity", "regimen", "observed", "position"} <= set(head.split())

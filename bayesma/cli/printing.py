@@ -51,8 +51,19 @@ HEADS = {
     "r_hat": "R-hat",
 }
 
+# Longer words are broken where a table is wide.
+WORD = 16
 # Of effects; durations are shown to three digits instead.
-DECIMALS = {"mean": 2, "sd": 2, "median": 2, "ci_low": 2, "ci_high": 2, "r_hat": 3}
+DECIMALS = {
+    "trial low": 2,
+    "trial high": 2,
+    "mean": 2,
+    "sd": 2,
+    "median": 2,
+    "ci_low": 2,
+    "ci_high": 2,
+    "r_hat": 3,
+}
 
 
 def answer(
@@ -162,15 +173,22 @@ def print_cells(heads: Sequence[str], rows: Iterable[Sequence[str]], whole: str 
         number = all(row[i][-1:].isdigit() or not row[i] for row in rows)
         justify: Literal["left", "right"] = "right" if number else "left"
         whole_cells = number or head == whole
-        least = max(map(len, (head, *(row[i] for row in rows)))) if whole_cells else None
+        cells = (head, *(row[i] for row in rows))
+        # A column of words may be broken between them, but not squeezed away.
+        parts = cells if whole_cells else [word for cell in cells for word in cell.split()]
+        least = max(map(len, parts), default=0)
+        least = least if whole_cells else min(least, WORD)
         table.add_column(
             head, justify=justify, overflow="fold", no_wrap=whole_cells, min_width=least
         )
     for row in rows:
         table.add_row(*row)
-    # A number cut short is another number: the terminal may break lines, but nothing is cut.
+    # A number cut short is another number, and a column squeezed away is none: the terminal may
+    # break lines, but nothing is cut.
     need = OUT.measure(table, options=OUT.options.update(width=10_000)).minimum
-    OUT.print(table, width=max(need, OUT.width), crop=False)
+    if need > OUT.width:
+        table.width = need
+    OUT.print(table, crop=False, soft_wrap=need > OUT.width)
 
 
 def print_counts(frame: pd.DataFrame) -> None:
