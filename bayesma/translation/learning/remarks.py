@@ -15,7 +15,7 @@ from bayesma.translation.learning.targets import Moments, Sought
 from bayesma.translation.learning.variances import Learnt
 from bayesma.translation.pathway.asked import Question
 from bayesma.translation.pathway.origins import COLUMN
-from bayesma.translation.translating import population_notes
+from bayesma.translation.pathway.sentences import population_notes
 
 __all__ = ["beyond", "candidate_notes", "quality_notes", "share_notes", "starting_notes"]
 
