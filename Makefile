@@ -63,5 +63,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	done; \
 	echo "bayesma needs Python 3.12 or newer and found none; try: make PYTHON=/path/to/python3.12" >&2; \
 	exit 1
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,cluster,excel,parquet]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs,cluster,excel,parquet]"
 	@touch $@

@@ -99,6 +99,7 @@ if TYPE_CHECKING:
         unknown_delays,
     )
     from bayesma.readers import read_syrf, read_table
+    from bayesma.reporting import Report, report
     from bayesma.spec import ModelSpec
     from bayesma.table import StudyTable
     from bayesma.translation import (
@@ -245,6 +246,9 @@ __all__ = [
     "plot_assurance",
     "plot_budget",
     "plot_translation",
+    # the report
+    "Report",
+    "report",
     # what can go wrong
     "BayesmaError",
     "ConvergenceWarning",
@@ -354,6 +358,7 @@ if not TYPE_CHECKING:
             "unknown_delays",
         ),
         "readers": ("read_syrf", "read_table"),
+        "reporting": ("Report", "report"),
         "spec": ("ModelSpec",),
         "table": ("StudyTable",),
         "translation": (

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesma.analysis import Analysis, Published, load_analysis
+from bayesma.analysis import Analysis, load_analysis
 from bayesma.bayes.sampler import Compiled, Settings, sample
 from bayesma.design import Design, design, uneven_of
 from bayesma.effects import Effects
@@ -89,10 +89,10 @@ def fit(
     if isinstance(effects, str | Path):
         effects = load_analysis(effects)
     usual: dict[str, Any] = {}
-    published: tuple[Published, ...] = ()
+    source: Analysis | None = None
     if isinstance(effects, Analysis):
         # What was printed for the file's model says nothing of another.
-        published = effects.published if spec in (None, effects.spec) else ()
+        source = effects if spec in (None, effects.spec) else None
         spec, usual = spec or effects.spec, dict(effects.sampling)
         effects = effects.effects(folder)
     if spec is None:
@@ -109,18 +109,18 @@ def fit(
     uneven = uneven_of(plan.effects)  # of the rows used, as `Fit.problems` has it
     if uneven is not None and uneven.matters:
         warnings.warn(uneven.sentence, SpreadWarning, stacklevel=2)
-    return fit_design(plan, settings, published=published)
+    return fit_design(plan, settings, source=source)
 
 
 def fit_design(
     plan: Design,
     settings: Settings,
     engine: Compiled | None = None,
-    published: Sequence[Published] = (),
+    source: Analysis | None = None,
 ) -> Fit:
     """Return the fit of a design, on an engine already compiled where there is one."""
     draws = sample(engine or plan, settings)
-    found = Fit(_tree(plan, draws, settings, published), plan)
+    found = Fit(_tree(plan, draws, settings, source), plan)
     if not found.converged:
         warnings.warn("; ".join(found.problems), ConvergenceWarning, stacklevel=3)
     return found
@@ -130,7 +130,7 @@ def _tree(
     plan: Design,
     draws: xr.DataTree,
     settings: Settings,
-    published: Sequence[Published] = (),
+    source: Analysis | None = None,
 ) -> xr.DataTree:
     """Return the ArviZ groups of a marginal model."""
     rng = np.random.default_rng(settings.seed)
@@ -154,8 +154,10 @@ def _tree(
     tree.attrs = {
         "spec": json.dumps(plan.spec.to_dict()),
         "effects": json.dumps(record),
-        "provenance": json.dumps(_provenance(plan, settings)),
-        "published": json.dumps([result.to_dict() for result in published]),
+        "provenance": json.dumps(_provenance(plan, settings, source)),
+        "published": json.dumps(
+            [result.to_dict() for result in source.published] if source else []
+        ),
     }
     return tree
 
@@ -245,11 +247,12 @@ def _tau_text(plan: Design, name: str) -> str:
     return f"{what} of group effects{where}, {plan.effects.measure}"
 
 
-def _provenance(plan: Design, settings: Settings) -> dict[str, Any]:
+def _provenance(plan: Design, settings: Settings, source: Analysis | None) -> dict[str, Any]:
     members, blocks = plan.effects.members, plan.effects.covariance.blocks
     parts = [plan.effects.frame.to_csv(index=False), "" if members is None else members.to_csv()]
     parts += [f"{index.tolist()}{matrix.tolist()}" for index, matrix in blocks]
     return {
+        "model": {"name": source.name, "title": source.title} if source else None,
         "seed": settings.seed,
         "draws": settings.draws,
         "tune": settings.tune,

@@ -1,0 +1,1 @@
+"""The sections of a report: Material to blocks, one file each."""

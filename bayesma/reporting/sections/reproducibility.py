@@ -1,0 +1,14 @@
+"""What is needed to make this report again."""
+
+from __future__ import annotations
+
+from bayesma.reporting.blocks import Block, Words
+from bayesma.reporting.material import Material
+
+__all__ = ["reproducibility"]
+
+
+def reproducibility(material: Material) -> tuple[Block, ...]:
+    """Return the section."""
+    del material
+    return (Words("To be written."),)

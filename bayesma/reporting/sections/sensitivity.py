@@ -1,0 +1,14 @@
+"""What the priors move."""
+
+from __future__ import annotations
+
+from bayesma.reporting.blocks import Block, Words
+from bayesma.reporting.material import Material
+
+__all__ = ["sensitivity"]
+
+
+def sensitivity(material: Material) -> tuple[Block, ...]:
+    """Return the section."""
+    del material
+    return (Words("To be written."),)
