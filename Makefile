@@ -15,7 +15,7 @@ export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pytest datasets wheel clean
+.PHONY: help demo test lint types pytest docs browser datasets wheel clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,7 +36,13 @@ types: $(INSTALLED) ## mypy, strict
 	$(BIN)/mypy
 
 pytest: $(INSTALLED) ## all tests, slow ones too; narrow with PYTEST_ARGS="-m 'not slow'"
-	$(THREADS) $(BIN)/pytest -n 2 $(PYTEST_ARGS)
+	$(THREADS) $(BIN)/pytest -n 2 -m "not browser" $(PYTEST_ARGS)
+
+docs: $(INSTALLED) ## build the documentation site into docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+browser: $(INSTALLED) ## open reports of all shipped models in headless Chromium, which must be installed
+	$(THREADS) $(BIN)/pytest -n 2 --dist loadgroup -m browser $(PYTEST_ARGS)
 
 datasets: $(INSTALLED) ## check that each bundled table is what its prepare script makes
 	@for card in $$(grep -lE '^bundled *= *true' data/*/dataset.toml); do \
@@ -50,7 +56,7 @@ wheel: $(INSTALLED) ## build the source archive, and the wheel from it, into dis
 	$(BIN)/python -m build --outdir dist
 
 clean: ## remove the environment, builds and caches
-	rm -rf $(VENV) build dist demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist demo docs/_build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find bayesma scripts tests data -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A name on PATH may be a launcher that cannot run, so each candidate is tried.

@@ -87,6 +87,7 @@ def prior_fit(
     """
     if isinstance(source, str | Path):
         source = load_analysis(source)
+    analysis = source if isinstance(source, Analysis) else None
     if isinstance(source, Analysis):
         source, spec = source.effects(), spec or source.spec
     assert spec is not None
@@ -94,7 +95,8 @@ def prior_fit(
     settings = Settings(seed=seed, draws=draws, tune=0, chains=chains, progress=False)
     # Priors are wide: a half-life of seconds makes levels that no float holds.
     with np.errstate(all="ignore"):
-        return Fit(engine._tree(plan, prior_sample(plan, settings, divergent), settings), plan)
+        drawn = prior_sample(plan, settings, divergent)
+        return Fit(engine._tree(plan, drawn, settings, analysis), plan)
 
 
 def hand_fit(spec: ModelSpec, rows: pd.DataFrame = EIGHT_ROWS, **draws: Any) -> Fit:

@@ -9,6 +9,7 @@ from bayesma.cli import (  # each adds its commands to the application
     planning,
     pooling,
     questions,
+    reporting,
     syrf,
     translating,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "planning",
     "pooling",
     "questions",
+    "reporting",
     "syrf",
     "translating",
 ]

@@ -64,8 +64,8 @@ def inline_svg(figure: Figure, name: str, alt: str) -> str:
 
 
 def slug(text: str) -> str:
-    """Return words as an id: small letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
+    """Return words as an id: small letters of any alphabet, digits and hyphens."""
+    return re.sub(r"[\W_]+", "-", text.lower()).strip("-") or "x"
 
 
 def _titles(figure: Figure) -> Iterable[tuple[str, list[str]]]:

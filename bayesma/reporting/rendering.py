@@ -41,12 +41,8 @@ def page(report: Report) -> str:
     style, script = (
         (FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
     )
-    return env.get_template("page.html").render(
-        report=report,
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(script),
-    )
+    parts = {"style": Markup(style), "script": Markup(script), "policy": _policy(script)}
+    return env.get_template("page.html").render(report=report, **parts).strip() + "\n"
 
 
 def _policy(script: str) -> str:
