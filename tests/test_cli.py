@@ -851,6 +851,11 @@ def test_questions_import_no_sampler(pooled):
     assert not {*ENGINE, "matplotlib"} & modules
 
 
+def test_a_report_imports_no_sampler(pooled, tmp_path):
+    modules = modules_after("report", pooled, "--people", "-o", tmp_path / "report.html")
+    assert not set(ENGINE) & modules
+
+
 def test_the_version_is_the_packages():
     assert run("--version").stdout == f"bayesma {bm.__version__}\n"
 
