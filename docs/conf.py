@@ -36,6 +36,7 @@ myst_heading_anchors = 4
 
 # Pages of the reference are written by _ext/reference.py.
 autosummary_generate = False
+default_role = "py:obj"
 autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 numpydoc_show_class_members = False
@@ -47,6 +48,7 @@ html_static_path = ["_static"]
 html_css_files = ["bayesma.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "bayesma"},
     "header_links_before_dropdown": 8,

@@ -1,4 +1,4 @@
-"""The gallery: figures and the lines that make them, read from gallery.py when the site is built."""
+"""The gallery: figures and the lines that make them, read from gallery.py at each build."""
 
 from __future__ import annotations
 

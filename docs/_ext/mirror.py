@@ -1,8 +1,8 @@
 """Pages that live elsewhere in the repository, copied into the source tree of the site.
 
-Notebooks, evidence, data and benchmarks keep their paths; pages at the root go to `project/`. A link
-between them is turned to where its page now is. A link to any other file of the repository takes a
-copy of that file along, and the reader can download it.
+Notebooks, evidence, data and benchmarks keep their paths; pages at the root go to `project/`. A
+link between them is turned to where its page now is. A link to any other file of the repository
+takes a copy of that file along, and the reader can download it.
 """
 
 from __future__ import annotations
