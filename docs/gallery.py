@@ -174,7 +174,8 @@ def _drawn(folder: Path, names: list[str]) -> None:
     for name in names or FIGURES:
         given = inspect.signature(FIGURES[name]).parameters
         figure = FIGURES[name](*(_read(folder, own) for own in given))
-        figure.savefig(PICTURES / f"{name}.png", dpi=DPI, metadata={"Software": None})
+        path = PICTURES / f"{name}.png"
+        figure.savefig(path, dpi=DPI, bbox_inches="tight", metadata={"Software": None})
 
 
 if __name__ == "__main__":
