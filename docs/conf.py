@@ -48,6 +48,9 @@ html_static_path = ["_static"]
 html_css_files = ["bayesma.css"]
 html_copy_source = False
 html_show_sourcelink = False
+# Pages without others below them have the whole width.
+ALONE = "index getting_started gallery coming_from methods limits translation calibration"
+html_sidebars: dict[str, list[str]] = {name: [] for name in (*ALONE.split(), "search", "genindex")}
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "bayesma"},

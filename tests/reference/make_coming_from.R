@@ -22,10 +22,12 @@ day <- subset(all, regimen == "repeated" & delay == "24 h")
 res <- rma(yi, vi, data = day, test = "knha")
 confint(res)
 predict(res)
-regtest(res, predictor = "sqrtninv")
-trimfill(res)
 leave1out(res)
 influence(res)
+
+z <- rma(yi, vi, data = day)
+regtest(z, predictor = "sqrtninv")
+trimfill(z)
 
 two <- rma(yi, vi, mods = ~regimen, data = all, test = "knha")
 
@@ -37,14 +39,15 @@ robust(nested, cluster = study, clubSandwich = TRUE)
 # ---- to here ----
 
 plain <- function(x) as.numeric(unname(x))
-z <- rma(yi, vi, data = day)
 test <- regtest(z, predictor = "sqrtninv")
 filled <- trimfill(z)
 sandwich <- robust(nested, cluster = study, clubSandwich = TRUE)
+# Its own root finder stops at 1e-4.
+tight <- confint(res, control = list(tol = 1e-12, maxiter = 100000))
 found <- list(
   effect = plain(res$b), ci_low = res$ci.lb, ci_high = res$ci.ub, p = res$pval,
   z_ci_low = z$ci.lb, z_ci_high = z$ci.ub,
-  tau2 = res$tau2, tau2_high = plain(confint(res)$random["tau^2", "ci.ub"]), i2 = res$I2,
+  tau2 = res$tau2, tau2_high = tight$random["tau^2", "ci.ub"], i2 = res$I2,
   prediction_low = predict(res)$pi.lb, prediction_high = predict(res)$pi.ub,
   egger = plain(test$zval), filled = filled$k0,
   least = min(leave1out(res)$estimate), largest_cook = max(influence(res)$inf$cook.d),
