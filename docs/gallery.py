@@ -3,7 +3,7 @@
     python docs/gallery.py SAVED [NAME ...]
 
 SAVED is a folder for the fits that the figures are drawn from; those it does not hold yet are made
-and saved there (some minutes each). NAMEs draw these figures alone. The pictures go to gallery/
+and saved there (some minutes each). Names draw these figures alone. The pictures go to gallery/
 beside this file and are committed, so that the site is built without sampling.
 
 To add a figure, write one more function here: its arguments are names of `SAVED`; the first line

@@ -39,10 +39,14 @@ robust(nested, cluster = study, clubSandwich = TRUE)
 # ---- to here ----
 
 plain <- function(x) as.numeric(unname(x))
+# The same calls with finer searches: metafor's end at 1e-5 for tau2 and 1e-4 for its interval.
+fine <- list(threshold = 1e-12, maxiter = 100000)
+res <- rma(yi, vi, data = day, test = "knha", control = fine)
+z <- rma(yi, vi, data = day, control = fine)
+two <- rma(yi, vi, mods = ~regimen, data = all, test = "knha", control = fine)
 test <- regtest(z, predictor = "sqrtninv")
 filled <- trimfill(z)
 sandwich <- robust(nested, cluster = study, clubSandwich = TRUE)
-# Its own root finder stops at 1e-4.
 tight <- confint(res, control = list(tol = 1e-12, maxiter = 100000))
 found <- list(
   effect = plain(res$b), ci_low = res$ci.lb, ci_high = res$ci.ub, p = res$pval,
