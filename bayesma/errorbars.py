@@ -39,13 +39,13 @@ MAD_TO_SD = 1.4826
 def suspect_sem(table: StudyTable) -> pd.DataFrame:
     """Say of every comparison whether its SDs look like SEMs, and why.
 
-    d = |m_t - m_c| / s with the pooled s; r = log(s / max(|m_t|, |m_c|)). If s is an SEM, r lies
-    l = log(sqrt(n)) below that of an SD, n being the harmonic mean of both arms. With other
+    ``d = |m_t - m_c| / s`` with the pooled s; ``r = log(s / max(|m_t|, |m_c|))``. If s is an SEM,
+    r lies l = log(sqrt(n)) below that of an SD, n being the harmonic mean of both arms. With other
     studies' r normal around their median m, spread w, the log odds of SEM to SD are
 
         ((r - m)^2 - (r + l - m)^2) / (2 w^2).
 
-    Three signals: |d| above 3; log odds above 1.5 beside the other studies of the same outcome;
+    Three signals: d above 3; log odds above 1.5 beside the other studies of the same outcome;
     log odds above 1.5 beside the other comparisons of the same study and outcome. Of true SDs a
     fifth carries one signal and less than a tenth two (evidence/error_bars.md): a flag says to
     look the paper up, not to correct it.

@@ -33,7 +33,7 @@ SETTINGS = ("seed", "draws", "tune", "chains", "target_accept")
 def leave_one_study_out(fit: Fit, refit: bool = True, progress: bool = False) -> Any:
     """Return the expected log predictive density of one new study.
 
-    elpd = sum_s log p(y_s | y_-s), with p(y_s | parameters) the marginal density of all rows of
+    ``elpd = sum_s log p(y_s | y_-s)``, with p(y_s | parameters) the marginal density of all rows of
     study s (Vehtari, Gelman & Gabry 2017, Statistics and Computing 27:1413, eq. 4).
 
     Parameters
@@ -63,7 +63,7 @@ def leave_one_study_out(fit: Fit, refit: bool = True, progress: bool = False) ->
 def leave_one_row_out(fit: Fit, refit: bool = True, progress: bool = False) -> Any:
     """Return the expected log predictive density of one more row of the studies at hand.
 
-    elpd = sum_i log p(y_i | y_-i), with p(y_i | the other rows of its study, parameters): group
+    ``elpd = sum_i log p(y_i | y_-i)``, with p(y_i | the other rows of its study, parameters): group
     effects are integrated out, and rows that covary inform each other.
 
     Parameters

@@ -85,7 +85,7 @@ class _Result:
 def recompute_results(printed: pd.DataFrame, ci_prob: float = 0.95) -> pd.DataFrame:
     """Recompute intervals and P values from printed effects and standard errors.
 
-    z = g / s, P = 2 Phi(-|z|), CI = g -+ z s (Altman & Bland 2011, BMJ 343:d2304), with every
+    z = g / s, ``P = 2 Phi(-|z|)``, CI = g -+ z s (Altman & Bland 2011, BMJ 343:d2304), with every
     printed number taken as anything that rounds to it.
 
     Parameters

@@ -87,7 +87,7 @@ def cross_check(
 ) -> CrossCheck:
     """Hold a fit against its classical twin, and both against what was published.
 
-    d = (frequentist - bayesian) / posterior SD; `agree` is |d| <= 0.25 with intervals that are
+    d = (frequentist - bayesian) / posterior SD; `agree` is ``|d| <= 0.25`` with intervals that are
     within a factor of 1.25 of each other. Causes are computed: averaging over tau by generalised
     least squares at draws of tau (Gelman et al. 2013, Bayesian Data Analysis, section 5.4); the
     pull of the priors as what is left of the difference or, where the mean is not linear, as the

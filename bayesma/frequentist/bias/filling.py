@@ -83,7 +83,7 @@ def trim_and_fill(
     """Return the pooled effect after trim and fill (Duval & Tweedie 2000).
 
     Journal of the American Statistical Association 95:89 and Biometrics 56:455. With r_i the
-    rank of |y_i - m| and S the sum of ranks where y_i > m, on the side that is too full:
+    rank of ``|y_i - m|`` and S the sum of ranks where y_i > m, on the side that is too full:
 
     == ==============================================================================
     L0 [4 S - k (k + 1)] / (2 k - 1)

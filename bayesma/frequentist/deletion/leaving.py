@@ -122,9 +122,9 @@ def influence(
     -------
     pandas.DataFrame
         Index: row. The columns above, ``dfbeta[<term>]`` for each term; flag: whether
-        |dffits| > 3 sqrt(p / (k - p)), chi2_p(cook_d) > 0.5, hat > 3 p / k or any
-        |dfbeta| > 1 (metafor's rule; arbitrary bounds, as Viechtbauer & Cheung say); and note:
-        why measures are missing (NaN) where a term rests on that row alone. Such a row is
+        ``|dffits| > 3 sqrt(p / (k - p))``, chi2_p(cook_d) > 0.5, hat > 3 p / k or any
+        ``|dfbeta| > 1`` (metafor's rule; arbitrary bounds, as Viechtbauer & Cheung say); and
+        note: why measures are missing (NaN) where a term rests on that row alone. Such a row is
         flagged.
 
     Raises

@@ -101,7 +101,7 @@ def uncertainty_budget(
 ) -> Budget:
     """Return how much each source of doubt contributes to the variance of a prediction.
 
-    shapley_i = sum over subsets v with i of Var_v / |v|,
+    shapley_i = sum over subsets v with i of ``Var_v / |v|``,
 
     Var_v the part of the variance that the factors in v make together and none of their subsets
     does (the analysis of variance of independent inputs). The factors are the translation's
