@@ -39,7 +39,8 @@ pytest: $(INSTALLED) ## all tests, slow ones too; narrow with PYTEST_ARGS="-m 'n
 	$(THREADS) $(BIN)/pytest -n 2 -m "not browser" $(PYTEST_ARGS)
 
 docs: $(INSTALLED) ## build the documentation site into docs/_build/html; a warning is an error
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -j 2 -q -b html docs docs/_build/html
+	$(BIN)/python scripts/check_docs.py docs/_build/html
 
 browser: $(INSTALLED) ## open reports of all shipped models in headless Chromium, which must be installed
 	$(THREADS) $(BIN)/pytest -n 2 --dist loadgroup -m browser $(PYTEST_ARGS)
