@@ -20,6 +20,8 @@ __all__ = [
     "data_problems",
     "days_text",
     "identification_problems",
+    "judged",
+    "quantity_problems",
     "reported",
     "summary_table",
 ]
@@ -83,12 +85,42 @@ def _flat(dataset: xr.Dataset) -> pd.Series[float]:
     return pd.Series(cells)
 
 
+def judged(posterior: xr.Dataset, plan: Design) -> xr.Dataset:
+    """Return the variables whose chains must agree: those of answers, and unknown delays."""
+    found = reported(posterior, plan)
+    return found.assign({name: posterior[name] for name in plan.vectors})
+
+
+def quantity_problems(table: pd.DataFrame) -> pd.Series[str]:
+    """Return what is wrong with each quantity of a summary table in words; "" where nothing is.
+
+    R-hat above 1.01, or fewer than 400 effective draws in the bulk or in the tails (Vehtari,
+    Gelman, Simpson, Carpenter & Buerkner 2021, Bayesian Analysis 16:667, sections 4 and 5).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns r_hat, ess_bulk, ess_tail.
+    """
+    said = [_said(*row) for row in table[["r_hat", "ess_bulk", "ess_tail"]].itertuples(index=False)]
+    return pd.Series(said, index=table.index, dtype="str")
+
+
+def _said(r_hat: float, bulk: float, tail: float) -> str:
+    if np.isnan(r_hat):
+        return "the chains did not move"
+    wrong = [] if r_hat <= R_HAT else [f"chains disagree (R-hat above {R_HAT:g})"]
+    wrong += [
+        f"too few effective draws in the {where} ({ess:.0f} of {ESS} needed)"
+        for where, ess in (("bulk", bulk), ("tails", tail))
+        if not ess >= ESS
+    ]
+    return "; ".join(wrong)
+
+
 def convergence_problems(tree: xr.DataTree, plan: Design) -> list[str]:
     """Return a sentence for each sign that the chains have not converged."""
-    posterior = tree["posterior"].dataset
-    table = summary_table(reported(posterior, plan), 0.95)
-    if plan.vectors:
-        table = pd.concat([table, summary_table(posterior[list(plan.vectors)], 0.95)])
+    table = summary_table(judged(tree["posterior"].dataset, plan), 0.95)
     found = []
     divergent = int(tree["sample_stats"]["diverging"].sum())
     if divergent:

@@ -10,7 +10,7 @@ from bayesma import priors
 from bayesma.bayes import engine
 from bayesma.bayes.sampler import compiled
 from bayesma.catalogue import load_dataset
-from bayesma.checks import leave_one_row_out, leave_one_study_out, loo
+from bayesma.checks import leave_one_row_out, leave_one_study_out, loo, refits
 from bayesma.design import design
 from bayesma.effects import effect_sizes
 from bayesma.errors import QueryError
@@ -56,8 +56,8 @@ def test_an_unreliable_study_is_left_out_exactly(fit, monkeypatch):
             asked.append(np.flatnonzero(include == 0).tolist())
             return self
 
-    monkeypatch.setattr(loo, "compiled", lambda _: Engine())
-    monkeypatch.setattr(loo, "sample", lambda *_: fit.tree)
+    monkeypatch.setattr(refits, "compiled", lambda _: Engine())
+    monkeypatch.setattr(refits, "sample", lambda *_: fit.tree)
     found = leave_one_study_out(fit)
     worst = int(plain.pareto_k.values.argmax())
     assert asked == [[worst]]
@@ -92,8 +92,8 @@ def test_an_unreliable_row_is_left_out_exactly_and_alone(fit, monkeypatch):
             asked.append(data)
             return self
 
-    monkeypatch.setattr(loo, "compiled", lambda _: Engine())
-    monkeypatch.setattr(loo, "sample", lambda *_: fit.tree)
+    monkeypatch.setattr(refits, "compiled", lambda _: Engine())
+    monkeypatch.setattr(refits, "sample", lambda *_: fit.tree)
     found = leave_one_row_out(fit)
     worst = int(plain.pareto_k.values.argmax())
     (data,) = asked
@@ -115,9 +115,9 @@ def test_a_refit_that_does_not_converge_leaves_the_estimate_and_its_k(fit, monke
         def with_data(self, **_):
             return self
 
-    monkeypatch.setattr(loo, "compiled", lambda _: Engine())
-    monkeypatch.setattr(loo, "sample", lambda *_: fit.tree)
-    monkeypatch.setattr(loo, "convergence_problems", lambda *_: ["divergent"])
+    monkeypatch.setattr(refits, "compiled", lambda _: Engine())
+    monkeypatch.setattr(refits, "sample", lambda *_: fit.tree)
+    monkeypatch.setattr(refits, "convergence_problems", lambda *_: ["divergent"])
     found, again = loo.left_out(fit, "row", True, False)
     assert not len(again)
     assert found.elpd == plain.elpd
@@ -174,7 +174,7 @@ def test_sampling_without_a_unit_is_what_importance_weights_say_where_they_can_b
     code = compiled(fit.design)
     for unit in (0, worst):
         assert float(plain.pareto_k[unit]) < 0.5
-        found = loo._without(fit, by, unit, code, False)
+        found = refits.density_without(fit, by, unit, code, False)
         # Both are logs of means of 1,000 draws of a density that spreads by less than its own size:
         # an error of .03 each, and 2.7 times that of the difference.
         assert found == pytest.approx(float(plain.elpd_i[unit]), abs=0.12)

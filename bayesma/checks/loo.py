@@ -14,20 +14,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
-from bayesma.bayes.masks import without_group, without_row
-from bayesma.bayes.sampler import Compiled, Settings, compiled, sample
 from bayesma.design import Design
-from bayesma.diagnostics import convergence_problems
 from bayesma.errors import QueryError
 from bayesma.posterior import Fit, where_likelihood_is_kept
-from bayesma.predictive import group_log_likelihoods, log_likelihoods
+from bayesma.predictive import log_likelihoods
 
 __all__ = ["FEWEST", "leave_one_row_out", "leave_one_study_out", "left_out", "unreliable"]
 
 FEWEST = 10
-SETTINGS = ("seed", "draws", "tune", "chains", "target_accept")
 
 
 def leave_one_study_out(fit: Fit, refit: bool = True, progress: bool = False) -> Any:
@@ -104,8 +99,10 @@ def left_out(fit: Fit, by: str, refit: bool, progress: bool) -> tuple[Any, NDArr
     bad = np.flatnonzero(unreliable(found))
     if not refit or not len(bad):
         return found, bad[:0]
-    engine = compiled(plan)
-    exact = np.array([_without(fit, by, int(i), engine, progress) for i in bad])
+    # The sampler is imported where it is needed: an estimate alone does without it.
+    from bayesma.checks.refits import densities_without
+
+    exact = densities_without(fit, by, bad, progress)
     # A refit that did not converge leaves the estimate and its k.
     known = np.isfinite(exact)
     return _replaced(found, bad[known], exact[known]), bad[known]
@@ -139,23 +136,6 @@ def _check(plan: Design, unit: str) -> None:
         n, what = len(plan.groups.labels[0]), f"{unit} groups"
     if n < FEWEST:
         raise QueryError(f"{n} {what}: leave-one-out needs at least {FEWEST}")
-
-
-def _without(fit: Fit, by: str, unit: int, engine: Compiled, progress: bool) -> float:
-    """Return log p(y of a unit | the other units) by sampling without it; NaN if in vain."""
-    plan = fit.design
-    data = without_row(plan, unit) if by == "row" else without_group(plan, unit)
-    # nutpie whatever the fit's sampler: only compiled code leaves a unit out.
-    settings = Settings(**{key: fit.provenance[key] for key in SETTINGS}, progress=progress)
-    tree = sample(engine.with_data(**data), settings)
-    if convergence_problems(tree, plan):
-        return float("nan")
-    step = max(1, settings.draws // fit.tree["log_likelihood"].dataset.sizes["draw"])
-    posterior = tree["posterior"].dataset.isel(draw=slice(None, None, step))
-    draws = {str(n): a.values for n, a in posterior.data_vars.items()}
-    found = log_likelihoods(plan, draws)[1] if by == "row" else group_log_likelihoods(plan, draws)
-    densities = found[..., unit].ravel()
-    return float(logsumexp(densities) - np.log(densities.size))
 
 
 def _replaced(found: Any, units: NDArray[np.int64], exact: NDArray[np.float64]) -> Any:

@@ -9,23 +9,19 @@ posterior is the cumulative Jensen-Shannon one, per doubling of alpha.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesma.checks.crosscheck.quantities import SCALES, place, quantities, record_of
+from bayesma.checks.answers import Answer, answers_of, settled
 from bayesma.checks.priordensities import HYPERPARAMETERS_ONLY, log_priors
 from bayesma.design import Design
-from bayesma.diagnostics import cell_frames, reported
 from bayesma.errors import QueryError
 from bayesma.posterior import Fit, where_likelihood_is_kept
 from bayesma.predictive import group_log_likelihoods
-from bayesma.queries.fading import time_to_loss
-from bayesma.queries.grids import combinations_of, grid
 
 __all__ = ["MEANINGS", "QUIET", "prior_sensitivity"]
 
@@ -39,24 +35,6 @@ MEANINGS = {
     CONFLICT: "both move it: prior and data may disagree, or the prior is informative",
     STRONG: "the data say little, and the prior decides",
 }
-LOSS = 0.7
-# Of the cross-check's quantities; taus and slopes are among the parameters already.
-KINDS = ("mean", "decay")
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """One reported quantity: its name, what it holds for, unit, and draws (chain, draw)."""
-
-    quantity: str
-    where: str
-    unit: str
-    draws: Floats
-
-    @property
-    def title(self) -> str:
-        """The name, and what it holds for."""
-        return ", ".join(text for text in (self.quantity, self.where) if text)
 
 
 def prior_sensitivity(
@@ -106,7 +84,7 @@ def prior_sensitivity(
     if not threshold > 0:
         raise QueryError(f"threshold = {threshold}: a positive number")
     fit = where_likelihood_is_kept(fit)
-    answers, notes = _settled(_answers(fit, at))
+    answers, notes = settled(answers_of(fit, at))
     tree, names = _scalable(fit, answers)
     joint = [name for name in names if name not in HYPERPARAMETERS_ONLY]
     table = pd.DataFrame(
@@ -139,64 +117,10 @@ def _verdict(prior: float, likelihood: float, threshold: float) -> str:
     return CONFLICT if likelihood >= threshold else STRONG
 
 
-# -- quantities --------------------------------------------------------------------------------
-
-
-def _answers(fit: Fit, at: xr.Dataset | None) -> Iterator[_Answer]:
-    """Yield the draws of every reported quantity; durations as their logarithms."""
-    plan = fit.design
-    for name, array in reported(fit.posterior, plan).data_vars.items():
-        unit = str(array.attrs.get("units", ""))
-        if array.ndim == 2:
-            yield _Answer(str(name), "", unit, array.values)
-            continue
-        for i, label in enumerate(array[array.dims[-1]].values):
-            yield _Answer(f"{name}[{label}]", "", unit, array.values[..., i])
-    draws = {str(name): array.values for name, array in fit.posterior.data_vars.items()}
-    for one in quantities(fit, at):
-        if one.kind in KINDS or one.name == "I2":
-            yield _Answer(one.name, one.where, one.unit, one.scaled(draws))
-    yield from _losses(fit)
-
-
-def _losses(fit: Fit) -> Iterator[_Answer]:
-    """Yield the time until most of the peak is lost, by decay cell, as log2 of days."""
-    plan = fit.design
-    if not plan.spec.family.parameters:
-        return
-    for key in cell_frames(plan):
-        at = grid(fit, **dict(zip(plan.cells, key, strict=True)))
-        found = time_to_loss(fit, at, LOSS)
-        where = place(record_of(combinations_of(at)[list(plan.cells)], 0)) if plan.cells else ""
-        with np.errstate(all="ignore"):
-            logs = SCALES["log2"][0](found.values[..., 0])
-        yield _Answer(f"time to {LOSS:.0%} loss", where, "d", np.asarray(logs))
-
-
-def _settled(answers: Iterable[_Answer]) -> tuple[list[_Answer], list[str]]:
-    """Return the answers that vary, every draw finite, and what was done to them."""
-    kept, notes = [], []
-    for answer in answers:
-        finite = answer.draws[np.isfinite(answer.draws)]
-        if not len(finite) or np.ptp(finite) == 0:
-            notes.append(f"{answer.title}: left out, it is the same in every finite draw")
-            continue
-        if share := 1 - finite.size / answer.draws.size:
-            notes.append(
-                f"{answer.title}: {share:.1%} of draws are not finite and stand at the outermost "
-                "finite one"
-            )
-        filled = np.nan_to_num(
-            answer.draws, nan=float(np.median(finite)), posinf=finite.max(), neginf=finite.min()
-        )
-        kept.append(replace(answer, draws=filled))
-    return kept, notes
-
-
 # -- ArviZ's arithmetic ------------------------------------------------------------------------
 
 
-def _scalable(fit: Fit, answers: Sequence[_Answer]) -> tuple[xr.DataTree, list[str]]:
+def _scalable(fit: Fit, answers: Sequence[Answer]) -> tuple[xr.DataTree, list[str]]:
     """Return the groups that ArviZ scales, and the names of the priors."""
     plan, dims = fit.design, ("chain", "draw")
     draws = {str(name): array.values for name, array in fit.posterior.data_vars.items()}
