@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import nutpie
 import numpy as np
+import nutpie
 import pytest
 
 from bayesma import priors

@@ -583,7 +583,7 @@ def test_refits_by_sampling_agree_on_the_exact_likelihood():
         return sample(engine.with_data(**data_of(plan), **without), settings)
 
     def sampled_before(seed):
-        """One compile for both: the ninth study left out, and its scale, which is then a prior's."""
+        """One compile for both: the ninth study left out, with its scale."""
         tree = sampled(nine, seed, **without_group(nine, 8))
         posterior = tree["posterior"].dataset.isel(q_own_of=slice(len(rows)))
         statistics = tree["sample_stats"].dataset
