@@ -36,7 +36,7 @@ types: $(INSTALLED) ## mypy, strict
 	$(BIN)/mypy
 
 pytest: $(INSTALLED) ## all tests, slow ones too; narrow with PYTEST_ARGS="-m 'not slow'"
-	$(THREADS) $(BIN)/pytest -n 2 -m "not browser" $(PYTEST_ARGS)
+	$(THREADS) $(BIN)/pytest -n 2 --dist loadgroup -m "not browser" $(PYTEST_ARGS)
 
 docs: $(INSTALLED) ## build the documentation site into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -j 2 -q -b html docs docs/_build/html

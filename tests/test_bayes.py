@@ -212,8 +212,6 @@ def test_plain_pymc_is_asked_by_name(monkeypatch):
 
 # -- real sampling ---------------------------------------------------------------------------------
 
-# Each test below compiles one model: two workers would compile a shared one twice.
-
 
 def data_of(plan):
     """Everything in which two designs of one model may differ, as a compiled model takes it."""
@@ -282,7 +280,9 @@ KETAMINE = {
 }
 
 
+# In one process with the demo and the README, which fit the same models: compiled once.
 @pytest.mark.slow
+@pytest.mark.xdist_group("ketamine")
 @pytest.mark.parametrize("decay", KETAMINE)
 def test_ketamine_pain_converges_from_five_seeds_in_every_variant(decay):
     analyses = [bm.load_analysis("ketamine_pain", variant) for variant in KETAMINE[decay]]

@@ -131,11 +131,12 @@ def test_other_correlations_leave_no_old_notes():
 
 @pytest.mark.slow
 def test_a_sweep_by_sampling():
-    found = sweep_rho(again(), SPEC, (0.0, 0.8), seed=3, draws=1000, chains=4, progress=False)
+    # Both of one compile, the second on the first one's code: rho = 0 would be another structure.
+    found = sweep_rho(again(), SPEC, (0.1, 0.8), seed=3, draws=1000, chains=4, progress=False)
     assert all(fit.converged for fit in found.fits)
     level = found.table["mean"].xs("level[Intercept]", level="parameter")
     # Four studies: what rho moves lies far within the posterior sd, some 0.5.
-    assert abs(level[0.8] - level[0.0]) < 0.5
+    assert abs(level[0.8] - level[0.1]) < 0.5
     errors = found.table["sd"].xs("level[Intercept]", level="parameter")
     assert (errors > 0.2).all()
 

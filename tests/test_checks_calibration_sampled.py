@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import bayesma as bm
-from bayesma.simulation import Truth, layout, simulate_table
 
-pytestmark = pytest.mark.slow
+# One process for all: each likelihood is then compiled once, whatever is asked of it.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("calibration")]
 
 # Eight small studies, three animals per arm: g and its variance are mostly noise there.
 ARMS = pd.DataFrame(
@@ -94,17 +94,9 @@ def test_the_normal_likelihood_passes_on_its_own_data():
 
 
 def test_a_fixed_truth_is_held_by_exact_intervals():
-    rows = layout(8, 1, {"all": (0.0,)})
-    truth = Truth(peak={"all": 4.0}, decay="none", tau=0.5)
-    effects = bm.effect_sizes(simulate_table(truth, rows, seed=1))
+    truth = {"level": 4.0, "tau": 0.5}
     found = bm.calibrate(
-        spec("exact"),
-        effects,
-        replicates=60,
-        seed=6,
-        truth={"level": 4.0, "tau": 0.5},
-        n_jobs=2,
-        **SHORT,
+        spec("exact"), EFFECTS, replicates=60, seed=6, truth=truth, n_jobs=2, **SHORT
     )
     level = found.table.set_index("quantity").loc["level[Intercept]"]
     # 95% expected near enough; 0.86 is 3 SE (0.028 of 60) below.

@@ -800,6 +800,7 @@ def test_a_demo_that_has_not_converged_exits_with_1(instant, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ketamine")
 def test_the_demo_is_right(tmp_path):
     """The whole way: compile, sample, answer. Published: 1.6 and 5.1 soon after the last dose."""
     result = run("demo", "--out", tmp_path, "--no-progress")

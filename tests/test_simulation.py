@@ -364,8 +364,10 @@ def test_the_truth_is_recovered(name):
             whitening_value=whitening.values,
             log_det_v=whitening.log_det,
         )
-        tree = sample(of_data, Settings(seed=seed, draws=500, tune=500, progress=False))
-        assert int(tree["sample_stats"]["diverging"].sum()) <= 2  # of 2000
+        # The ends of an interval of 1,000 draws hold 2.5% to within 0.7%: nothing, beside 40 sets.
+        settings = Settings(seed=seed, draws=500, tune=500, chains=2, progress=False)
+        tree = sample(of_data, settings)
+        assert int(tree["sample_stats"]["diverging"].sum()) <= 1  # of 1000
         for parameter, hit in covered(Fit(tree, plan), truth).items():
             hits[parameter].append(hit)
     share = np.mean(list(hits.values()))

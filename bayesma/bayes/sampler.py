@@ -10,6 +10,7 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
+from bayesma.bayes.memory import compiled_code
 from bayesma.bayes.model import build_design
 from bayesma.design import Design
 from bayesma.errors import SpecError, did_you_mean
@@ -83,11 +84,9 @@ class Compiled:
 
 
 def compiled(plan: Design) -> Compiled:
-    """Return the design's model compiled for nutpie."""
-    import nutpie
-
+    """Return the design's model compiled for nutpie, or the code of one alike in all but data."""
     model = build_design(plan)
-    return Compiled(plan, model, nutpie.compile_pymc_model(model))
+    return Compiled(plan, model, compiled_code(model))
 
 
 def sample(engine: Compiled | Design, settings: Settings) -> xr.DataTree:
