@@ -5,8 +5,11 @@ from bayesma.plots.budget import plot_budget
 from bayesma.plots.calibration import plot_calibration
 from bayesma.plots.crosscheck import plot_crosscheck
 from bayesma.plots.decay_curves import plot_decay
+from bayesma.plots.energy import plot_energy
 from bayesma.plots.expectations import plot_prior_predictive
 from bayesma.plots.forest import plot_forest
+from bayesma.plots.ranks import plot_ranks
+from bayesma.plots.replicates import plot_replicates
 from bayesma.plots.translation import plot_translation
 
 __all__ = [
@@ -15,7 +18,10 @@ __all__ = [
     "plot_calibration",
     "plot_crosscheck",
     "plot_decay",
+    "plot_energy",
     "plot_forest",
     "plot_prior_predictive",
+    "plot_ranks",
+    "plot_replicates",
     "plot_translation",
 ]
