@@ -5,8 +5,10 @@ from bayesma.plots.budget import plot_budget
 from bayesma.plots.calibration import plot_calibration
 from bayesma.plots.crosscheck import plot_crosscheck
 from bayesma.plots.decay_curves import plot_decay
+from bayesma.plots.evidence_map import plot_evidence_map
 from bayesma.plots.expectations import plot_prior_predictive
 from bayesma.plots.forest import plot_forest
+from bayesma.plots.risk_of_bias import plot_risk_of_bias
 from bayesma.plots.translation import plot_translation
 
 __all__ = [
@@ -15,7 +17,9 @@ __all__ = [
     "plot_calibration",
     "plot_crosscheck",
     "plot_decay",
+    "plot_evidence_map",
     "plot_forest",
     "plot_prior_predictive",
+    "plot_risk_of_bias",
     "plot_translation",
 ]
