@@ -2,13 +2,221 @@
 
 from __future__ import annotations
 
-from bayesma.reporting.blocks import Block, Words
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesma.coders import level_text
+from bayesma.errors import BayesmaError
+from bayesma.posterior import Fit
+from bayesma.reporting.answers import agreement, fading, points, prospects
+from bayesma.reporting.blocks import Block, Items, Link, Words
 from bayesma.reporting.material import Material
+from bayesma.reporting.phrases import (
+    counted,
+    days_interval,
+    duration_text,
+    interval,
+    listed,
+    number,
+    share,
+)
 
 __all__ = ["answer"]
 
+# Drugs named in the question.
+DRUGS = 4
+LINKS = (
+    Link("Curves", "decay"),
+    Link("Half-lives and contrasts", "comparisons"),
+    Link("Cross-check", "crosscheck"),
+)
+
 
 def answer(material: Material) -> tuple[Block, ...]:
-    """Return the section."""
-    del material
-    return (Words("To be written."),)
+    """Return the question, three sentences, what to beware of, and what other models say."""
+    blocks: list[Block] = [
+        Words(material.question or question_of(material)),
+        Words(" ".join(sentences(material)), links=LINKS),
+        Words(_sign_words(material), "note"),
+    ]
+    if problems := material.fit.problems:
+        blocks.append(Items(tuple(f"{p[:1].upper()}{p[1:]}." for p in problems), "caution"))
+    beside = tuple(_beside(material, name, fit) for name, fit in material.beside.items())
+    return (*blocks, *([Items(beside)] if beside else []))
+
+
+def question_of(material: Material) -> str:
+    """Return the question that the model answers."""
+    frame, subject = material.fit.design.frame, "the treatment"
+    if "drug" in frame and frame["drug"].notna().any():
+        drugs = list(dict.fromkeys(frame["drug"].dropna().map(level_text)))
+        subject = listed(drugs) if len(drugs) <= DRUGS else f"the {len(drugs)} drugs"
+    by = ""
+    if material.lead:
+        levels = [level_text(level) for level in material.at[material.lead]]
+        by = f" by {material.lead.replace('_', ' ')} ({listed(levels)})"
+    rest = ", and how fast does it fade" if material.fades else ""
+    return f"How large is the effect ({material.measure}) of {subject}{by}{rest}?"
+
+
+def sentences(material: Material) -> tuple[str, str, str]:
+    """Return how large the effect is, how it fades, and what a new study would find."""
+    return _size(material), _fading(material), _prospect(material)
+
+
+def _size(material: Material) -> str:
+    table, left = points(material)
+    parts = [
+        f"{_where(material, record)}{interval(*_ends(record))} ({_side(record)})"
+        for record in table.to_dict("records")
+    ]
+    averaged = [name.replace("_", " ") for name in material.factors if name not in material.at]
+    over = f", averaged over {listed(averaged)} as in the data," if averaged else ""
+    verb = " is" if len(parts) == 1 and not material.at else " is, for"
+    return (
+        f"The population mean effect ({material.measure}, median with 95% interval){over}{verb} "
+        f"{'; '.join(parts)}{_left(left)}."
+    )
+
+
+def _left(count: int) -> str:
+    return f"; {count} more below" if count else ""
+
+
+def _where(material: Material, record: Mapping[Any, Any]) -> str:
+    """Return the levels and delay of a point, in front of its numbers."""
+    where = _levels(list(material.at), record)
+    if "delay" in record and material.fades:
+        where.append(_after(float(record["delay"])))
+    return f"{', '.join(where)}: " if where else ""
+
+
+def _levels(names: list[str], record: Mapping[Any, Any]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {level_text(record[name])}" for name in names]
+
+
+def _after(delay: float) -> str:
+    return f"{duration_text(delay)} after the last dose" if delay else "during exposure"
+
+
+def _ends(record: Mapping[Any, Any]) -> tuple[float, float, float]:
+    return float(record["median"]), float(record["ci_low"]), float(record["ci_high"])
+
+
+def _side(record: Mapping[Any, Any]) -> str:
+    """Return the probability of the side of 0 on which the median lies."""
+    positive = float(record["p_positive"])
+    if record["median"] < 0:
+        return f"P(< 0) {share(1 - positive)}"
+    return f"P(> 0) {share(positive)}"
+
+
+def _fading(material: Material) -> str:
+    if not material.fades:
+        return "The model has no decay: it takes these effects to be the same at every delay."
+    cells = list(material.fit.design.cells)
+    lives, stays, left = fading(material)
+    what = "What fades of it halves" if stays is not None else "It halves"
+    return f"{what}, {_halving(cells, lives)}{_left(left)}{_staying(cells, stays)}."
+
+
+def _halving(cells: list[str], table: pd.DataFrame) -> str:
+    parts = []
+    for record in table.to_dict("records"):
+        cell = ", ".join(_levels(cells, record))
+        doubt = "" if record["seen"] else " (hardly informed by these data)"
+        parts.append(f"{f'for {cell} ' if cell else ''}in {days_interval(*_ends(record))}{doubt}")
+    return "; ".join(parts)
+
+
+def _staying(cells: list[str], table: pd.DataFrame | None) -> str:
+    """Return the shares of the peak that never fade, in words."""
+    if table is None:
+        return ""
+    parts = []
+    for record in table.to_dict("records"):
+        low, high = (f"{100 * record[end]:.0f}%" for end in ("ci_low", "ci_high"))
+        cell = ", ".join(_levels([name for name in cells if name in record], record))
+        where = f" for {cell}" if cell else ""
+        parts.append(f"{100 * record['median']:.0f}% [{low}, {high}]{where}")
+    return f", while a share of the peak stays for good: {listed(parts)}"
+
+
+def _prospect(material: Material) -> str:
+    plan = material.fit.design
+    if not plan.tau_names:
+        why = (
+            "pooled results do not tell how far studies lie apart"
+            if plan.pooling is not None
+            else "the model has no study effects"
+        )
+        return f"What a new study would find cannot be said: {why}."
+    table = prospects(material)
+    parts = [
+        f"{_where(material, record)}{number(record['ci_low'])} to {number(record['ci_high'])} "
+        f"({_side(record)})"
+        for record in table.to_dict("records")
+    ]
+    verb = "," if len(parts) == 1 and not material.at else ", for"
+    return (
+        "In one experiment of a new study the true effect would lie, with 95% probability, "
+        f"within{verb} {'; '.join(parts)}{_spread(material)}."
+    ).replace("within, ", "within ")
+
+
+def _spread(material: Material) -> str:
+    """Return how far studies lie apart, where one number says it."""
+    plan = material.fit.design
+    if plan.kappa_names or plan.varying_tau or plan.spec.population != "normal":
+        return ""
+    low, median, high = np.quantile(material.fit.posterior["tau"].values, [0.025, 0.5, 0.975])
+    unit = plan.groups.names[0]
+    return (
+        f", because true effects vary by {unit} with a standard deviation of "
+        f"{interval(median, low, high)}"
+    )
+
+
+def _sign_words(material: Material) -> str:
+    """Return what a positive effect means in these data."""
+    plan = material.fit.design
+    frame = plan.effects.frame
+    computed = frame["mean_treated"].notna() if "mean_treated" in frame else frame["y"].isna()
+    if not computed.any():
+        return "The effects were given as they are: their sign is that of their source."
+    given = "" if computed.all() else " Effects that were given keep the sign of their source."
+    if plan.effects.measure == "NMD":
+        said = "Positive: treated animals lie closer to sham animals than controls do"
+        if "mean_sham" not in frame:
+            said = "Positive: a reduction against controls, or an increase where direction is 1"
+    elif "direction" in frame and frame["direction"].notna().any():
+        said = "Positive: treated animals do better than controls (direction says which way is up)"
+    else:
+        said = "Positive: treated animals have more of the outcome than controls"
+    return f"{said}.{given}"
+
+
+def _beside(material: Material, name: str, fit: Fit) -> str:
+    """Return in one line whether another model agrees on the effects of the answer."""
+    form = f"{name} (decay = {fit.spec.decay})"
+    if not fit.converged:
+        return f"Beside it, {form} has not converged and is not compared."
+    try:
+        agrees, table = agreement(material, fit)
+    except BayesmaError as error:
+        return f"Beside it, {form} cannot be compared: {error}."
+    if agrees.all():
+        many = counted(len(table), "effect")
+        return (
+            f"Beside it, {form} agrees on the {many} above: each median lies in the other's 95% "
+            "interval."
+        )
+    record = table[~agrees].iloc[0].to_dict()
+    theirs = interval(*(float(record[f"{k}_other"]) for k in ("median", "ci_low", "ci_high")))
+    return (
+        f"Beside it, {form} differs on {int((~agrees).sum())} of {len(table)} effects above, such "
+        f"as {_where(material, record)}{theirs} there, {interval(*_ends(record))} here."
+    )
