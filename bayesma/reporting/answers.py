@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
+from bayesma.clock import effect_clock
 from bayesma.coders import cell_keys
 from bayesma.decay import persistent_share
+from bayesma.diagnostics import cell_frames
 from bayesma.errors import BayesmaError
 from bayesma.maths import NumPyMaths
 from bayesma.mean import linear
 from bayesma.posterior import Fit
 from bayesma.queries import decay_curve, grid, half_life, summary
 from bayesma.queries.curves import draws_of
-from bayesma.queries.grids import combinations_of
+from bayesma.queries.grids import combinations_of, point_dataset, points_of
 from bayesma.reporting.material import Material
 
 __all__ = ["agreement", "fading", "points", "prospects"]
@@ -24,6 +25,17 @@ __all__ = ["agreement", "fading", "points", "prospects"]
 # Up to so many levels have an early and a late effect; with more there is one of each.
 TWICE = 3
 MOST = 8
+# Delays that people say, in days.
+MINUTE = 1 / 1440
+SAID = (
+    0.0,
+    5 * MINUTE,
+    15 * MINUTE,
+    30 * MINUTE,
+    1 / 24,
+    0.25,
+    *(float(days) for days in (1, 3, 7, 14, 28, 84, 182)),
+)
 MATHS = NumPyMaths()
 
 
@@ -86,15 +98,12 @@ def _persistent(material: Material, asked: xr.Dataset) -> pd.DataFrame | None:
         return None
     own = plan.spec.formula("persistent").variables
     frame = combinations_of(asked)
-    frame = frame.drop_duplicates([name for name in frame if name in own], ignore_index=True)
-    if not own & set(plan.cells):
-        frame = frame.iloc[:1]
+    by = [name for name in plan.cells if name in own]
+    frame = frame.drop_duplicates(by, ignore_index=True) if by else frame.iloc[:1]
     draws = draws_of(material.fit)["persistent"]
     shares = persistent_share(linear(draws, plan.predictors["persistent"].matrix(frame)), MATHS)
     low, median, high = np.quantile(shares.reshape(-1, len(frame)), [0.025, 0.5, 0.975], axis=0)
-    return frame[[n for n in plan.cells if n in own]].assign(
-        median=median, ci_low=low, ci_high=high
-    )
+    return frame[by].assign(median=median, ci_low=low, ci_high=high)
 
 
 def agreement(material: Material, other: Fit) -> tuple[pd.Series[bool], pd.DataFrame]:
@@ -136,25 +145,27 @@ def _asked(material: Material, twice: int) -> tuple[xr.Dataset, int]:
     """
     if not material.fades or material.clock.empty:
         return grid(material.fit, **material.at), 0
-    whole = material.quietly(lambda: grid(material.fit, delay=material.delays, **material.at))
-    frame = pd.DataFrame({name: whole[name].values for name in (*material.at, "delay")})
-    frame["beyond"] = whole["beyond_data"].values
-    kept, combinations = [], list(_combinations(frame, list(material.at)))
-    for rows in combinations:
-        seen = rows.index[~rows["beyond"]]
-        if len(seen):
-            kept.append([seen[0], seen[-1]] if len(combinations) <= twice else [seen[0]])
-    flat = [row for rows in kept[:MOST] for row in dict.fromkeys(rows)]
-    return whole.isel(point=flat or [0]), max(len(kept) - MOST, 0)
+    frame = points_of(grid(material.fit, **material.at))
+    plan, ranges = material.fit.design, cell_frames(material.fit.design)
+    held = [i for i, key in enumerate(cell_keys(frame, plan.cells)) if key in ranges]
+    rows: list[pd.Series] = []
+    for i in held[:MOST]:
+        clock = effect_clock(ranges[cell_keys(frame.iloc[[i]], plan.cells)[0]])
+        early, late = _said(clock, 0.25), _said(clock, 0.9)
+        for delay in dict.fromkeys([early, late] if len(held) <= twice else [early]):
+            rows.append(frame.iloc[i].copy())
+            rows[-1]["delay"] = delay
+    chosen = pd.DataFrame(rows).infer_objects().reset_index(drop=True)
+    return point_dataset(plan, chosen), max(len(held) - MOST, 0)
 
 
-def _combinations(frame: pd.DataFrame, names: list[str]) -> Iterator[pd.DataFrame]:
-    """Yield the points of each combination of levels, by delay."""
-    if not names:
-        yield frame.sort_values("delay")
-        return
-    for _, rows in frame.groupby(names, sort=False):
-        yield rows.sort_values("delay")
+def _said(clock: NDArray[np.float64], share: float) -> float:
+    """Return the delay that people say which is nearest to a quantile, inside the data."""
+    known = clock[np.isfinite(clock)]
+    goal = float(np.quantile(known, share, method="lower"))
+    inside = [delay for delay in SAID if known.min() <= delay <= known.max()]
+    # As ratios, in which delays lie evenly; 0 is told from a minute.
+    return min(inside or [goal], key=lambda delay: abs(np.log((delay + MINUTE) / (goal + MINUTE))))
 
 
 def _summary(draws: xr.DataArray) -> pd.DataFrame:

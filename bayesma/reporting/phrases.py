@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["counted", "days_interval", "duration_text", "interval", "listed", "number", "share"]
+__all__ = [
+    "alike",
+    "counted",
+    "days_interval",
+    "duration_text",
+    "interval",
+    "listed",
+    "number",
+    "share",
+]
 
 YEAR = 365.25
+LARGE = 1e6
 # Durations that nobody has measured are named, not counted.
 LONGEST, SHORTEST = 100 * YEAR, 1 / 86400
 UNITS = ((1.0, 1.0, "d"), (1 / 24, 24.0, "h"), (1 / 1440, 1440.0, "min"), (0.0, 86400.0, "s"))
@@ -23,8 +33,23 @@ def number(value: float) -> str:
 
 
 def interval(median: float, low: float, high: float) -> str:
-    """Return a median with its interval: 1.58 [0.93, 3.1]."""
-    return f"{number(median)} [{number(low)}, {number(high)}]"
+    """Return a median with its interval, of as many decimals: 1.58 [0.93, 3.10]."""
+    middle, *ends = alike(median, low, high)
+    return f"{middle} [{', '.join(ends)}]"
+
+
+def alike(*values: float) -> list[str]:
+    """Return numbers with one number of decimals, three digits of the largest."""
+    finite = [abs(value) for value in values if math.isfinite(value)]
+    largest = max(finite, default=0.0)
+    if not finite or not 0 < largest < LARGE:
+        return [number(value) for value in values]
+    decimals = max(2 - math.floor(math.log10(largest)), 0)
+    # Adding 0.0 leaves no negative zero.
+    return [
+        number(v) if math.isinf(v) else f"{round(v, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+        for v in values
+    ]
 
 
 def duration_text(days: float) -> str:

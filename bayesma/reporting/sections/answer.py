@@ -15,12 +15,12 @@ from bayesma.reporting.answers import agreement, fading, points, prospects
 from bayesma.reporting.blocks import Block, Items, Link, Words
 from bayesma.reporting.material import Material
 from bayesma.reporting.phrases import (
+    alike,
     counted,
     days_interval,
     duration_text,
     interval,
     listed,
-    number,
     share,
 )
 
@@ -69,15 +69,15 @@ def sentences(material: Material) -> tuple[str, str, str]:
 
 def _size(material: Material) -> str:
     table, left = points(material)
-    parts = [
-        f"{_where(material, record)}{interval(*_ends(record))} ({_side(record)})"
-        for record in table.to_dict("records")
-    ]
+    found: dict[str, list[str]] = {}
+    for record in table.to_dict("records"):
+        numbers = f"{interval(*_ends(record))}{_when(material, record)} ({_side(record)})"
+        found.setdefault(_for(list(material.at), record), []).append(numbers)
+    parts = [f"{listed(numbers)}{cell}" for cell, numbers in found.items()]
     averaged = [name.replace("_", " ") for name in material.factors if name not in material.at]
     over = f", averaged over {listed(averaged)} as in the data," if averaged else ""
-    verb = " is" if len(parts) == 1 and not material.at else " is, for"
     return (
-        f"The population mean effect ({material.measure}, median with 95% interval){over}{verb} "
+        f"The population mean effect ({material.measure}, median with 95% interval){over} is "
         f"{'; '.join(parts)}{_left(left)}."
     )
 
@@ -86,20 +86,21 @@ def _left(count: int) -> str:
     return f"; {count} more below" if count else ""
 
 
-def _where(material: Material, record: Mapping[Any, Any]) -> str:
-    """Return the levels and delay of a point, in front of its numbers."""
-    where = _levels(list(material.at), record)
-    if "delay" in record and material.fades:
-        where.append(_after(float(record["delay"])))
-    return f"{', '.join(where)}: " if where else ""
+def _for(names: list[str], record: Mapping[Any, Any]) -> str:
+    """Return the levels of a point, behind its numbers."""
+    return f" for {', '.join(_levels(names, record))}" if names else ""
+
+
+def _when(material: Material, record: Mapping[Any, Any]) -> str:
+    """Return the delay of a point, behind its numbers."""
+    if not material.fades or "delay" not in record:
+        return ""
+    delay = float(record["delay"])
+    return f" {duration_text(delay)} after the last dose" if delay else " during exposure"
 
 
 def _levels(names: list[str], record: Mapping[Any, Any]) -> list[str]:
     return [f"{name.replace('_', ' ')} {level_text(record[name])}" for name in names]
-
-
-def _after(delay: float) -> str:
-    return f"{duration_text(delay)} after the last dose" if delay else "during exposure"
 
 
 def _ends(record: Mapping[Any, Any]) -> tuple[float, float, float]:
@@ -120,15 +121,14 @@ def _fading(material: Material) -> str:
     cells = list(material.fit.design.cells)
     lives, stays, left = fading(material)
     what = "What fades of it halves" if stays is not None else "It halves"
-    return f"{what}, {_halving(cells, lives)}{_left(left)}{_staying(cells, stays)}."
+    return f"{what} {_halving(cells, lives)}{_left(left)}{_staying(cells, stays)}."
 
 
 def _halving(cells: list[str], table: pd.DataFrame) -> str:
     parts = []
     for record in table.to_dict("records"):
-        cell = ", ".join(_levels(cells, record))
         doubt = "" if record["seen"] else " (hardly informed by these data)"
-        parts.append(f"{f'for {cell} ' if cell else ''}in {days_interval(*_ends(record))}{doubt}")
+        parts.append(f"in {days_interval(*_ends(record))}{doubt}{_for(cells, record)}")
     return "; ".join(parts)
 
 
@@ -139,10 +139,9 @@ def _staying(cells: list[str], table: pd.DataFrame | None) -> str:
     parts = []
     for record in table.to_dict("records"):
         low, high = (f"{100 * record[end]:.0f}%" for end in ("ci_low", "ci_high"))
-        cell = ", ".join(_levels([name for name in cells if name in record], record))
-        where = f" for {cell}" if cell else ""
+        where = _for([name for name in cells if name in record], record)
         parts.append(f"{100 * record['median']:.0f}% [{low}, {high}]{where}")
-    return f", while a share of the peak stays for good: {listed(parts)}"
+    return f", while a share of the peak stays for good: {'; '.join(parts)}"
 
 
 def _prospect(material: Material) -> str:
@@ -156,15 +155,15 @@ def _prospect(material: Material) -> str:
         return f"What a new study would find cannot be said: {why}."
     table = prospects(material)
     parts = [
-        f"{_where(material, record)}{number(record['ci_low'])} to {number(record['ci_high'])} "
-        f"({_side(record)})"
+        f"from {' to '.join(alike(record['ci_low'], record['ci_high']))} ({_side(record)})"
+        f"{_for(list(material.at), record)}{_when(material, record)}"
         for record in table.to_dict("records")
     ]
-    verb = "," if len(parts) == 1 and not material.at else ", for"
+    who = "one experiment of a new study" if len(plan.tau_names) > 1 else "a new study"
     return (
-        "In one experiment of a new study the true effect would lie, with 95% probability, "
-        f"within{verb} {'; '.join(parts)}{_spread(material)}."
-    ).replace("within, ", "within ")
+        f"In {who} the true effect would, with 95% probability, lie {'; '.join(parts)}"
+        f"{_spread(material)}."
+    )
 
 
 def _spread(material: Material) -> str:
@@ -218,5 +217,6 @@ def _beside(material: Material, name: str, fit: Fit) -> str:
     theirs = interval(*(float(record[f"{k}_other"]) for k in ("median", "ci_low", "ci_high")))
     return (
         f"Beside it, {form} differs on {int((~agrees).sum())} of {len(table)} effects above, such "
-        f"as {_where(material, record)}{theirs} there, {interval(*_ends(record))} here."
+        f"as{_for(list(material.at), record)}{_when(material, record)}: {theirs} there, "
+        f"{interval(*_ends(record))} here."
     )
