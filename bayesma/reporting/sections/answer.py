@@ -171,12 +171,12 @@ def _spread(material: Material) -> str:
     plan = material.fit.design
     if plan.kappa_names or plan.varying_tau or plan.spec.population != "normal":
         return ""
-    low, median, high = np.quantile(material.fit.posterior["tau"].values, [0.025, 0.5, 0.975])
-    unit = plan.groups.names[0]
-    return (
-        f", because true effects vary by {unit} with a standard deviation of "
-        f"{interval(median, low, high)}"
-    )
+    parts = []
+    for name, unit in zip(plan.tau_names, plan.groups.names, strict=True):
+        draws = material.fit.posterior[name].values
+        low, median, high = np.quantile(draws, [0.025, 0.5, 0.975])
+        parts.append(f"{interval(median, low, high)} by {unit.replace('_', ' ')}")
+    return f"; true effects spread with a standard deviation of {listed(parts)}"
 
 
 def _sign_words(material: Material) -> str:
