@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -40,8 +41,8 @@ def plot_evidence_map(table: pd.DataFrame, title: str | None = None) -> Figure:
     -------
     matplotlib.figure.Figure
         One line per regimen and species, one column per bin of delays; the area of a mark goes
-        with its number of effects, which stands in or beside it; species differ by shape and colour. The
-        marks carry ids such as "cell: repeated, rat, 1 to 3 d".
+        with its number of effects, which stands in or beside it; species differ by shape and
+        colour. The marks carry ids such as "cell: repeated, rat, 1 to 3 d".
 
     Raises
     ------
@@ -116,7 +117,7 @@ def _page(lines: int, columns: int) -> tuple[Figure, Axes]:
 def _mark(
     axes: Axes,
     place: tuple[int, int],
-    record: dict[str, object],
+    record: Mapping[Hashable, Any],
     style: tuple[int, float],
     words: tuple[str, str],
 ) -> None:
@@ -194,7 +195,9 @@ def _label(
 
 def _caption(figure: Figure, counts: str, left_out: int) -> None:
     width, height = figure.get_size_inches()
-    text = f"Numbers: {counts}; the area of a mark goes with them. Time 0: while exposed, or at once."
+    text = (
+        f"Numbers: {counts}; the area of a mark goes with them. Time 0: while exposed, or at once."
+    )
     if left_out:
         text += f" {left_out} more lines, with fewer, are in the table alone."
     figure.text(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -74,7 +76,7 @@ def plot_risk_of_bias(table: pd.DataFrame, title: str | None = None) -> Figure:
 
 
 def _bar(
-    axes: Axes, place: int, record: dict[str, object], kinds: list[tuple[str, str, str]]
+    axes: Axes, place: int, record: Mapping[Hashable, Any], kinds: list[tuple[str, str, str]]
 ) -> None:
     counts = {name: int(str(record[name])) for name, _, _ in kinds}
     total, start = sum(counts.values()), 0.0

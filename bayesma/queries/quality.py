@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pandas as pd
 
@@ -26,7 +27,17 @@ SYRCLE = (
 NAME = re.compile(r"(rob|risk_of_bias|quality)(?:_?(\d+)|_.+)?", re.IGNORECASE)
 LOW = {"low", "low risk", "l", "+"}
 HIGH = {"high", "high risk", "h", "-", "serious", "critical"}
-UNCLEAR = {"", "unclear", "unclear risk", "u", "?", "nr", "not reported", "some concerns", "moderate"}
+UNCLEAR = {
+    "",
+    "unclear",
+    "unclear risk",
+    "u",
+    "?",
+    "nr",
+    "not reported",
+    "some concerns",
+    "moderate",
+}
 # An item of SYRCLE's tool asks whether the study did well, so that yes is a low risk.
 YES, NO = {"yes", "y"}, {"no", "n"}
 ORDER = ("low", "unclear", "high", "other")
@@ -104,7 +115,7 @@ def quality_scores(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["column", "studies", "median", "lowest", "highest"])
 
 
-def _risk(cell: object, numbered: bool) -> str:
+def _risk(cell: Any, numbered: bool) -> str:
     text = "" if pd.isna(cell) else str(cell).strip().lower()
     kinds = [("low", LOW), ("high", HIGH), ("unclear", UNCLEAR)]
     if numbered:

@@ -13,7 +13,7 @@ from bayesma.reporting.material import Material
 from bayesma.reporting.phrases import listed
 from bayesma.reporting.priortable import prior_table
 
-__all__ = ["Item", "items"]
+__all__ = ["Item", "Status", "items"]
 
 Status = Literal["yes", "partly", "no", "not used"]
 
@@ -62,8 +62,7 @@ def items(material: Material) -> tuple[Item, ...]:
     if material.converged:
         return found
     return tuple(
-        replace(item, status="no", reason=UNCONVERGED) if item.posterior else item
-        for item in found
+        replace(item, status="no", reason=UNCONVERGED) if item.posterior else item for item in found
     )
 
 
@@ -77,9 +76,7 @@ def _preamble() -> Iterator[Item]:
         "stands the classical answer.",
         "crosscheck",
     )
-    yield Item(
-        "Preamble B", "Goals", "What the analysis is for", "yes", "The question.", "answer"
-    )
+    yield Item("Preamble B", "Goals", "What the analysis is for", "yes", "The question.", "answer")
 
 
 def _own_priors(material: Material) -> list[str]:
@@ -146,8 +143,9 @@ def _computation() -> Iterator[Item]:
         "2B",
         "Convergence of chains",
         "Evidence for every parameter and derived value",
-        "yes",
-        "R-hat of every parameter, divergences, energy.",
+        "partly",
+        "R-hat of every parameter, divergences, energy; what is computed from the draws, such as "
+        "a contrast, is not diagnosed by itself.",
         "convergence",
         posterior=True,
     )
@@ -155,9 +153,9 @@ def _computation() -> Iterator[Item]:
         "2C",
         "Resolution of chains",
         "Effective sample sizes for every parameter and derived value",
-        "yes",
-        "Bulk and tail; intervals are equal-tailed, which need fewer draws than highest-density "
-        "ones.",
+        "partly",
+        "Bulk and tail, of every parameter; intervals are equal-tailed, which need fewer draws "
+        "than those of highest density.",
         "convergence",
         posterior=True,
     )
@@ -203,7 +201,12 @@ def _posterior(material: Material) -> Iterator[Item]:
 
 def _decisions() -> Iterator[Item]:
     yield Item(
-        "4A", "Why decisions", "Whether one must be taken, and why", "not used", NO_DECISION, "answer"
+        "4A",
+        "Why decisions",
+        "Whether one must be taken, and why",
+        "not used",
+        NO_DECISION,
+        "answer",
     )
     yield Item("4B", "Loss function", "What a wrong one costs", "not used", NO_DECISION, "answer")
     yield Item(

@@ -10,7 +10,18 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Block", "Code", "Fold", "Formula", "Items", "Link", "Picture", "Section", "Table", "Words"]
+__all__ = [
+    "Block",
+    "Code",
+    "Fold",
+    "Formula",
+    "Items",
+    "Link",
+    "Picture",
+    "Section",
+    "Table",
+    "Words",
+]
 
 Tone = Literal["plain", "note", "caution", "alarm"]
 

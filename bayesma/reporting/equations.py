@@ -44,8 +44,13 @@ def equations(plan: Design) -> Iterator[Formula]:
         yield _effect(plan)
     yield from _heterogeneity(plan)
     yield _mean(plan)
+    told = False
     for name in plan.spec.predictors:
-        yield _predictor(plan.predictors[name], *SYMBOLS[name], plan.spec.formula(name).text)
+        predictor = plan.predictors[name]
+        factors = any(coder.levels for coder in predictor.coders.values())
+        coding = _coding_words(predictor) if factors and not told else ""
+        told |= factors
+        yield _predictor(predictor, *SYMBOLS[name], plan.spec.formula(name).text, coding)
     if plan.latent is not None:
         yield formula(
             sub("t", "j"),
@@ -100,9 +105,7 @@ def _exact(plan: Design) -> Iterator[Formula]:
         _i("d"),
         root(sub("q", text("s(i)"))),
         "~",
-        given(
-            "N", _i("θ"), join(fraction("1", _i("T")), "+", fraction("1", _i("C")))
-        ),
+        given("N", _i("θ"), join(fraction("1", _i("T")), "+", fraction("1", _i("C")))),
         says="Row i: d is its standardised difference before the small-sample correction, θ its "
         "true effect, T and C the numbers of treated and control animals, and s(i) its set"
         + (
@@ -127,9 +130,7 @@ def _exact(plan: Design) -> Iterator[Formula]:
 def _pooled(plan: Design) -> Iterator[Formula]:
     """Yield the mean of a published pooled result and the weights of its comparisons."""
     assert plan.pooling is not None
-    terms = fraction(
-        join("∑", sub("w", "j"), sub("m", "j")), join("∑", sub("w", "j"))
-    )
+    terms = fraction(join("∑", sub("w", "j"), sub("m", "j")), join("∑", sub("w", "j")))
     yield formula(
         sub("y", "g"),
         "~",
@@ -180,7 +181,7 @@ def _heterogeneity(plan: Design) -> Iterator[Formula]:
         variance = _variance(plan, tau, sub("κ", text(name)) if depth else symbol("κ"))
         base = sub(letters[min(depth, 2)], text(name))
         law = given(sub("t", "n"), "0", variance) if student else given("N", "0", variance)
-        yield formula(base, "~", law, says=_heterogeneity_words(plan, name, student))
+        yield formula(base, "~", law, says=_heterogeneity_words(plan, depth, student))
 
 
 def _variance(plan: Design, tau: Piece, kappa: Piece) -> Piece:
@@ -191,7 +192,8 @@ def _variance(plan: Design, tau: Piece, kappa: Piece) -> Piece:
     return power(tau, "2")
 
 
-def _heterogeneity_words(plan: Design, name: str, student: bool) -> str:
+def _heterogeneity_words(plan: Design, depth: int, student: bool) -> str:
+    name = plan.groups.names[depth]
     what = "scale" if student else "standard deviation"
     said = f"τ: {what} of the effects by {name}"
     if plan.kappa_names:
@@ -199,20 +201,26 @@ def _heterogeneity_words(plan: Design, name: str, student: bool) -> str:
     if student:
         said += (
             "; a Student-t with n degrees of freedom (nu in the table of priors) discounts "
-            f"what lies far from the rest"
+            "what lies far from the rest"
         )
     if plan.varying_tau:
         said += (
             f"; g: how log τ of the row differs from its average, by the formula {plan.spec.tau}"
         )
-    return f"{said}. These effects are integrated out, not sampled."
+    last = depth == len(plan.groups.names) - 1
+    return f"{said}.{' Group effects are integrated out, not sampled.' if last else ''}"
 
 
 def _mean(plan: Design) -> Formula:
     cells = listed(list(plan.cells))
     if not plan.spec.family.parameters:
-        return formula(_i("m"), "=", _i("L"), says="m: population mean effect; no decay, so the same at every delay.")
-    age = fraction("t", _i("h"))
+        return formula(
+            _i("m"),
+            "=",
+            _i("L"),
+            says="m: population mean effect; no decay, so the same at every delay.",
+        )
+    age = join("t", "/", _i("h"))
     right = {
         "exponential": power("2", minus(age)),
         "plateau": join(_i("p"), "+", "(", "1", "−", _i("p"), ")", power("2", minus(age))),
@@ -236,7 +244,7 @@ def _mean(plan: Design) -> Formula:
     )
 
 
-def _predictor(predictor: Predictor, left: Piece, words: str, written: str) -> Formula:
+def _predictor(predictor: Predictor, left: Piece, words: str, written: str, coding: str) -> Formula:
     """Return a linear predictor: an average and what each covariate adds."""
     parts: list[Piece | str] = []
     for place, product in enumerate(predictor.products):
@@ -249,9 +257,7 @@ def _predictor(predictor: Predictor, left: Piece, words: str, written: str) -> F
         inner = " × ".join(f"{name}[i]" for name in factors)
         parts.append(sub("α" if factors else "β", text(inner or numbers[0])))
         parts += [text(f" {name} ") for name in numbers]
-    says = f"{words}. Formula: {written}."
-    if any(coder.levels for product in predictor.products for coder in product):
-        says += _coding_words(predictor)
+    says = f"{words}. Formula: {written}.{coding}"
     if any(isinstance(c, Coder) and not c.levels for p in predictor.products for c in p):
         says += " Numbers are taken from their mean over the rows."
     return formula(left, "=", *parts, says=says)

@@ -10,7 +10,19 @@ from html import escape
 
 from bayesma.reporting.blocks import Formula
 
-__all__ = ["Piece", "formula", "fraction", "given", "join", "minus", "power", "root", "sub", "symbol", "text"]
+__all__ = [
+    "Piece",
+    "formula",
+    "fraction",
+    "given",
+    "join",
+    "minus",
+    "power",
+    "root",
+    "sub",
+    "symbol",
+    "text",
+]
 
 OPERATORS = set("~=+−·/()|,∑√≤<>∈:")
 
@@ -33,7 +45,9 @@ def symbol(name: str) -> Piece:
     """Return a letter, a number or an operator."""
     if name in OPERATORS:
         # Commas and parentheses stand close in plain letters.
-        plain = f"{name} " if name == "," else name if name in "()|∑√" else f" {name} "
+        plain = f"{name} " if name == "," else name if name in "()|∑√/" else f" {name} "
+        if name == "~":  # of which browsers know no spacing
+            return Piece('<mo lspace="0.28em" rspace="0.28em">~</mo>', plain)
         return Piece(f"<mo>{escape(name)}</mo>", plain)
     tag = "mn" if name.replace(".", "").isdigit() else "mi"
     return Piece(f"<{tag}>{escape(name)}</{tag}>", name)

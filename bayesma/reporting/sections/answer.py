@@ -31,7 +31,7 @@ DRUGS = 4
 LINKS = (
     Link("Curves", "decay"),
     Link("Half-lives and contrasts", "comparisons"),
-    Link("Cross-check", "crosscheck"),
+    Link("Studies", "forest"),
 )
 
 
@@ -39,7 +39,10 @@ def answer(material: Material) -> tuple[Block, ...]:
     """Return the question, three sentences, what to beware of, and what other models say."""
     blocks: list[Block] = [
         Words(material.question or question_of(material)),
-        Words(" ".join(sentences(material)), links=LINKS),
+        *(
+            Words(text, links=(link,))
+            for text, link in zip(sentences(material), LINKS, strict=True)
+        ),
         Words(_sign_words(material), "note"),
     ]
     if problems := material.fit.problems:

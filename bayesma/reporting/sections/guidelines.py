@@ -6,7 +6,7 @@ from collections import Counter
 
 import pandas as pd
 
-from bayesma.reporting.barg import items
+from bayesma.reporting.barg import Status, items
 from bayesma.reporting.blocks import Block, Link, Table, Words
 from bayesma.reporting.material import Material
 from bayesma.reporting.phrases import counted
@@ -27,7 +27,7 @@ WHERE = {
     "reproducibility-versions": "Software",
     "sensitivity": "What the priors move",
 }
-ORDER = ("yes", "partly", "no", "not used")
+ORDER: tuple[Status, ...] = ("yes", "partly", "no", "not used")
 
 
 def guidelines(material: Material) -> tuple[Block, ...]:
@@ -46,9 +46,9 @@ def guidelines(material: Material) -> tuple[Block, ...]:
     )
     return (
         Words(
-            f"Kruschke (2021, Nature Human Behaviour 5: 1282) asks for {counted(len(found), 'item')} "
-            f"in a preamble and six steps; here: {told}. 'Not used' means that there is nothing of "
-            "the kind to report."
+            "Kruschke (2021, Nature Human Behaviour 5: 1282) asks for "
+            f"{counted(len(found), 'item')} in a preamble and six steps; "
+            f"here: {told}. 'Not used' means that there is nothing of the kind to report."
         ),
         Table("guidelines-items", "Items of the guidelines, in our words", table),
     )

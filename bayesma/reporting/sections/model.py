@@ -26,10 +26,12 @@ def model(material: Material) -> tuple[Block, ...]:
     blocks: list[Block] = [Words(_opening(material)), *equations(plan)]
     if material.fades:
         caption = "Reference delays: the lower quartile of the known delays, where the level stands"
-        blocks.append(Table("model-references", caption, _references(material)))
+        blocks.append(Table("model-references", caption, _references(material), digits=4))
     table = prior_table(plan)
     blocks.append(Table("model-priors", "Priors", table))
-    blocks.append(Words(_justified(material, table), "note", (Link("What they move", "sensitivity"),)))
+    blocks.append(
+        Words(_justified(material, table), "note", (Link("What they move", "sensitivity"),))
+    )
     return tuple(blocks)
 
 

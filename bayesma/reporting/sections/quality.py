@@ -48,8 +48,8 @@ def _weighed(material: Material, columns: list[str]) -> str:
     if used:
         return f"The model takes {listed(used)} as a covariate; it weighs no study by its quality."
     return (
-        f"The model does not weigh by these judgements (columns {listed(columns)}): a study at high "
-        "risk of bias counts as much as one at low risk."
+        f"The model does not weigh by these judgements (columns {listed(columns)}): a study at "
+        "high risk of bias counts as much as one at low risk."
     )
 
 
@@ -57,9 +57,10 @@ def _picture(judged: pd.DataFrame) -> Picture:
     frame = judged.rename(columns=HEADS).drop(columns="column")
     if not judged["other"].any():
         frame = frame.drop(columns=HEADS["other"])
-    studies = int(judged.loc[0, ["low", "unclear", "high", "other"]].sum())
+    studies = int(judged[["low", "unclear", "high", "other"]].to_numpy()[0].sum())
+    names = [str(item) for item in judged["item"]]
     gravest = [
-        f" Most are {words} in '{judged.loc[judged[kind].idxmax(), 'item']}' ({judged[kind].max()})."
+        f" Most are {words} in '{names[int(judged[kind].argmax())]}' ({judged[kind].max()})."
         for kind, words in (("high", "at high risk"), ("unclear", "unclear"))
         if judged[kind].any()
     ]

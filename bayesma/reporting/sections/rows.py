@@ -151,7 +151,7 @@ def _map(material: Material) -> Block:
     names = [name for name in ("regimen", "species", "delay") if name in table]
     if not names:
         return Words("The data name no regimen, species or delay, so there is no evidence map.")
-    counts, heaviest = table.attrs["counts"], table.loc[table["effects"].idxmax()]
+    counts, heaviest = table.attrs["counts"], table.iloc[int(table["effects"].argmax())]
     missing = [n for n in ("regimen", "species", "delay") if n not in table]
     lacking = f" The data name no {listed(missing)}." if missing else ""
     where = ", ".join(str(heaviest[name]) for name in names)
