@@ -148,14 +148,15 @@ def _asked(material: Material, twice: int) -> tuple[xr.Dataset, int]:
     frame = points_of(grid(material.fit, **material.at))
     plan, ranges = material.fit.design, cell_frames(material.fit.design)
     held = [i for i, key in enumerate(cell_keys(frame, plan.cells)) if key in ranges]
-    rows: list[pd.Series] = []
+    places: list[int] = []
+    delays: list[float] = []
     for i in held[:MOST]:
         clock = effect_clock(ranges[cell_keys(frame.iloc[[i]], plan.cells)[0]])
         early, late = _said(clock, 0.25), _said(clock, 0.9)
-        for delay in dict.fromkeys([early, late] if len(held) <= twice else [early]):
-            rows.append(frame.iloc[i].copy())
-            rows[-1]["delay"] = delay
-    chosen = pd.DataFrame(rows).infer_objects().reset_index(drop=True)
+        mine = list(dict.fromkeys([early, late] if len(held) <= twice else [early]))
+        places += [i] * len(mine)
+        delays += mine
+    chosen = frame.iloc[places].reset_index(drop=True).assign(delay=delays)
     return point_dataset(plan, chosen), max(len(held) - MOST, 0)
 
 
