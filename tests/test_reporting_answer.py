@@ -231,6 +231,7 @@ def test_pooled_results_are_listed_with_what_stands_behind_them(ketamine):
     assert pooled.loc["MA1", "Comparisons"] == 19
     # As printed: 1.6 [1.1, 2.1].
     assert pooled.loc["MA1", ["95% low", "95% high"]].tolist() == pytest.approx([1.1, 2.1])
+    assert pooled["Delays"].tolist() == ["15 min to 2 h", "1 d to 3 d", "0 h", "1 d to 34 d"]
     assert len(found["data-members"]) == 41
     levels = found["data-levels"].set_index("Level")
     assert levels["Comparisons"].to_dict() == {"repeated": 15, "single": 26}

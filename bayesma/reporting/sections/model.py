@@ -45,7 +45,11 @@ def _opening(material: Material) -> str:
         "weibull": "an effect that fades as a Weibull curve",
     }[plan.spec.decay]
     interest = "levels and half-lives" if material.fades else "levels"
-    rest = "the spread between studies is ancillary" if plan.groups.names else "there is no other"
+    rest = (
+        "the spread between studies is ancillary"
+        if plan.groups.names
+        else "there are no ancillary ones"
+    )
     return (
         f"One model of all rows, {kind}, with {fades}. Of interest are its {interest}; {rest}. "
         "Covariates are associations across studies, not effects within one."

@@ -60,10 +60,10 @@ def reproducibility(material: Material) -> tuple[Block, ...]:
         Table("reproducibility-settings", "How it was sampled", _settings(material, record)),
         Table("reproducibility-versions", "Software", _versions(record)),
         *_commands(material, record),
-        Words(
-            f"Data: SHA-256 {record['data_sha256']} of the rows as they were fitted, the "
-            "comparisons behind them and their sampling covariance. The same data and the same "
-            "versions give the same number."
+        Code(
+            str(record["data_sha256"]),
+            "SHA-256 of the rows as they were fitted, the comparisons behind them and their "
+            "sampling covariance. The same data and the same versions give the same number:",
         ),
         Fold("How to compute this number again", (Code(_hash_lines(material, record), "Python:"),)),
         Fold(
@@ -163,8 +163,8 @@ def _spec_arguments(spec: ModelSpec) -> list[str]:
         for f in fields(spec)
         if f.name != "priors" and getattr(spec, f.name) != getattr(usual, f.name)
     ]
-    priors = ", ".join(f"{name!r}: {_prior(prior)}" for name, prior in spec.priors.items())
-    return [*found, f"priors={{{priors}}}"]
+    priors = [f"        {name!r}: {_prior(prior)}," for name, prior in spec.priors.items()]
+    return [*found, "\n".join(["priors={", *priors, "    }"])]
 
 
 def _prior(prior: Prior) -> str:

@@ -133,14 +133,13 @@ def _levels(material: Material) -> pd.DataFrame:
         for level in levels:
             mine = (cells == level_text(level)).to_numpy()
             known = clock[mine & np.isfinite(clock)]
-            ends = [duration_text(end) for end in (known.min(), known.max())] if len(known) else []
             found.append(
                 {
                     "Factor": name,
                     "Level": level_text(level),
                     noun: int(mine.sum()),
                     "Studies": int(plan.frame.loc[mine, "study"].nunique()),
-                    "Delays": " to ".join(dict.fromkeys(ends)),
+                    "Delays": _reach(known.min(), known.max()) if len(known) else "",
                 }
             )
     return pd.DataFrame(found)
@@ -187,8 +186,7 @@ def _pooled(material: Material) -> tuple[Block, ...]:
             "95% low": plan.effects.y - half,
             "95% high": plan.effects.y + half,
             "Comparisons": np.bincount(of, minlength=len(own)),
-            "Shortest delay (d)": behind.min().to_numpy(),
-            "Longest delay (d)": behind.max().to_numpy(),
+            "Delays": [_reach(*ends) for ends in zip(behind.min(), behind.max(), strict=True)],
         }
     )
     columns = [n for n in ("study", "regimen", "species", "delay") if n in points]
@@ -198,11 +196,20 @@ def _pooled(material: Material) -> tuple[Block, ...]:
         "delay": "Delay (d)",
         "result": "In result",
     }
-    listing = Table("data-members", "Comparisons behind the results", members.rename(columns=heads))
+    listing = Table(
+        "data-members", "Comparisons behind the results", members.rename(columns=heads), 3
+    )
     return (
         Table("data-pooled", f"Pooled results as fitted ({material.measure})", table),
         Fold(f"All {len(points)} comparisons", (listing,)),
     )
+
+
+def _reach(low: float, high: float) -> str:
+    """Return from where to where delays reach; nothing where none is known."""
+    if np.isnan(low):
+        return ""
+    return " to ".join(dict.fromkeys([duration_text(low), duration_text(high)]))
 
 
 def _notes(material: Material) -> tuple[Block, ...]:
