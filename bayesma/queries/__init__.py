@@ -4,10 +4,12 @@ from bayesma.queries.areas import auc
 from bayesma.queries.comparisons import compare_regimens
 from bayesma.queries.contrasts import contrast
 from bayesma.queries.curves import decay_curve
+from bayesma.queries.evidence import evidence_map
 from bayesma.queries.expectations import prior_predictive
 from bayesma.queries.fading import half_life, time_to_loss
 from bayesma.queries.grids import days, grid, hours
 from bayesma.queries.observations import study_points
+from bayesma.queries.quality import quality_columns, quality_scores, risk_of_bias
 from bayesma.queries.studies import small_study_effect, study_effects, study_weights, unknown_delays
 from bayesma.queries.summaries import summary
 
@@ -17,10 +19,14 @@ __all__ = [
     "contrast",
     "days",
     "decay_curve",
+    "evidence_map",
     "grid",
     "half_life",
     "hours",
     "prior_predictive",
+    "quality_columns",
+    "quality_scores",
+    "risk_of_bias",
     "small_study_effect",
     "study_effects",
     "study_points",

@@ -10,7 +10,18 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Block", "Fold", "Formula", "Items", "Link", "Picture", "Section", "Table", "Words"]
+__all__ = [
+    "Block",
+    "Code",
+    "Fold",
+    "Formula",
+    "Items",
+    "Link",
+    "Picture",
+    "Section",
+    "Table",
+    "Words",
+]
 
 Tone = Literal["plain", "note", "caution", "alarm"]
 
@@ -58,6 +69,21 @@ class Items:
 
     items: tuple[str, ...]
     tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines to type or to keep, as they stand.
+
+    Attributes
+    ----------
+    text : str
+    says : str
+        What they are; read out before them.
+    """
+
+    text: str
+    says: str
 
 
 @dataclass(frozen=True)
@@ -135,7 +161,7 @@ class Fold:
     blocks: tuple[Block, ...]
 
 
-Block = Words | Items | Formula | Table | Picture | Fold
+Block = Words | Items | Code | Formula | Table | Picture | Fold
 
 
 @dataclass(frozen=True)
