@@ -8,6 +8,7 @@ from bayesma.queries.expectations import prior_predictive
 from bayesma.queries.fading import half_life, time_to_loss
 from bayesma.queries.grids import days, grid, hours
 from bayesma.queries.observations import study_points
+from bayesma.queries.shrinkage import population_effects, shrinkage
 from bayesma.queries.studies import small_study_effect, study_effects, study_weights, unknown_delays
 from bayesma.queries.summaries import summary
 
@@ -20,7 +21,9 @@ __all__ = [
     "grid",
     "half_life",
     "hours",
+    "population_effects",
     "prior_predictive",
+    "shrinkage",
     "small_study_effect",
     "study_effects",
     "study_points",
