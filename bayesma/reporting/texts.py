@@ -10,7 +10,7 @@ import pandas as pd
 from bayesma.diagnostics import days_text
 from bayesma.frequentist.sentences import fixed
 
-__all__ = ["chance", "delay_text", "duration_text", "estimate", "floored"]
+__all__ = ["chance", "delay_text", "duration_text", "estimate", "floored", "head"]
 
 LARGE = 1000.0
 # Effects this much smaller than the median of their table are 0 for every purpose.
@@ -68,3 +68,8 @@ def floored(frame: pd.DataFrame) -> pd.DataFrame:
     for name in names:
         out[name] = out[name].where(~(out[name].abs() < least), 0.0)
     return out
+
+
+def head(name: str) -> str:
+    """Return the name of a column as the head of a table's."""
+    return name.replace("_", " ").capitalize()

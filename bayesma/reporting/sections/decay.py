@@ -10,7 +10,7 @@ from bayesma.queries import decay_curve, grid, study_points, summary
 from bayesma.queries.grids import delay_range
 from bayesma.reporting.blocks import Block, Picture, Table, Words
 from bayesma.reporting.material import Material
-from bayesma.reporting.texts import delay_text, estimate, floored
+from bayesma.reporting.texts import delay_text, estimate, floored, head
 
 __all__ = ["decay"]
 
@@ -65,7 +65,7 @@ def _table(material: Material) -> pd.DataFrame:
     found = material.quietly(
         lambda: summary(decay_curve(material.fit, grid(material.fit, delay=delays, **material.at)))
     )
-    columns: dict[str, object] = {name.capitalize(): found[name] for name in material.at}
+    columns: dict[str, object] = {head(name): found[name] for name in material.at}
     columns |= {
         "Delay": [delay_text(delay) for delay in found["delay"]],
         "Delay (d)": found["delay"],

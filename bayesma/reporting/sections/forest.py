@@ -8,7 +8,7 @@ from bayesma.plots.shrinkage import plot_shrinkage
 from bayesma.queries.shrinkage import population_effects, shrinkage
 from bayesma.reporting.blocks import Block, Picture, Table, Words
 from bayesma.reporting.material import Material
-from bayesma.reporting.texts import delay_text, estimate, floored
+from bayesma.reporting.texts import delay_text, estimate, floored, head
 
 __all__ = ["forest"]
 
@@ -104,16 +104,16 @@ def _twin(material: Material, rows: pd.DataFrame) -> Table:
         columns["Study"] = rows["study"]
     lead = material.lead
     if lead is not None and lead in rows:
-        columns[lead.capitalize()] = rows[lead].fillna("several")
+        columns[head(lead)] = rows[lead].fillna("several")
     if "delay" in rows:
         columns["Delay"] = [
             "unknown" if pd.isna(delay) else delay_text(delay) for delay in rows["delay"]
         ]
     columns |= {"Observed": rows["y"]}
     columns |= {f"Observed {ENDS[0]}": rows["low"], f"Observed {ENDS[1]}": rows["high"]}
-    head = "True effect" if rows.attrs["shrinks"] else "Fitted"
-    columns |= {head: rows["true"]}
-    columns |= {f"{head} {ENDS[0]}": rows["true_low"], f"{head} {ENDS[1]}": rows["true_high"]}
+    told = "True effect" if rows.attrs["shrinks"] else "Fitted"
+    columns |= {told: rows["true"]}
+    columns |= {f"{told} {ENDS[0]}": rows["true_low"], f"{told} {ENDS[1]}": rows["true_high"]}
     if rows.attrs["shrinks"]:
         columns["Mean of rows like it"] = rows["fitted"]
     frame = pd.DataFrame(columns).sort_values("Observed", ascending=False, kind="stable")
@@ -149,7 +149,7 @@ def _labels(population: pd.DataFrame) -> list[str]:
 def _population_table(material: Material, population: pd.DataFrame) -> Table:
     inner = ("median", "ci_low", "ci_high", "p_positive", "new_low", "new_high", "delay")
     columns: dict[str, object] = {
-        str(name).capitalize(): population[name] for name in population if name not in inner
+        head(str(name)): population[name] for name in population if name not in inner
     }
     if "delay" in population:
         columns["Delay"] = [delay_text(delay) for delay in population["delay"]]
