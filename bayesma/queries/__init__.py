@@ -6,6 +6,7 @@ from bayesma.queries.contrasts import contrast
 from bayesma.queries.curves import decay_curve
 from bayesma.queries.expectations import prior_predictive
 from bayesma.queries.fading import half_life, time_to_loss
+from bayesma.queries.funnels import funnel_points
 from bayesma.queries.grids import days, grid, hours
 from bayesma.queries.observations import study_points
 from bayesma.queries.shrinkage import population_effects, shrinkage
@@ -18,6 +19,7 @@ __all__ = [
     "contrast",
     "days",
     "decay_curve",
+    "funnel_points",
     "grid",
     "half_life",
     "hours",

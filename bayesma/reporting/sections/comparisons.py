@@ -53,23 +53,23 @@ def _durations(material: Material) -> list[Block]:
     """Return half-lives and the time to 70% loss by level."""
     fit, at = material.fit, grid(material.fit, **material.at)
     half, loss = half_life(fit, at), time_to_loss(fit, at, LOSS)
-    first, second = summary(half), summary(loss)
-    columns: dict[str, Any] = {head(name): first[name] for name in material.at}
-    for words, found in (("Half-life (d)", first), (f"{LOSS:.0%} lost after (d)", second)):
-        short = words.partition(" (d)")[0]
+    parts = []
+    for words, found in (("half-life", summary(half)), (f"{LOSS:.0%} lost after", summary(loss))):
+        columns: dict[str, Any] = {head(name): found[name] for name in material.at}
         columns |= {
-            words: found["median"],
-            f"{short}, 95% low": found["ci_low"],
-            f"{short}, 95% high": found["ci_high"],
+            "Quantity": words,
+            "Median (d)": found["median"],
+            "95% low": found["ci_low"],
+            "95% high": found["ci_high"],
+            "P(never)": found["p_never"],
         }
-    columns["P(never lost)"] = second["p_never"]
+        parts.append(pd.DataFrame(columns, index=found.index))
     estimand = str(half.attrs["estimand"])
     table = Table(
         "comparisons-half-lives",
         f"{estimand[:1].upper()}{estimand[1:]}; and the time until {LOSS:.0%} of the peak effect "
         "is lost: days, posterior medians and 95% intervals",
-        pd.DataFrame(columns),
-        digits=3,
+        pd.concat(parts, ignore_index=True),
     )
     blocks: list[Block] = [table]
     ratio = _half_life_ratio(material)
