@@ -99,7 +99,7 @@ def plot_contrast(draws: xr.DataArray, ci_prob: float = 0.95, title: str | None 
         If it is no contrast, or has more points than fit on a page.
     """
     check_interval(ci_prob, None)
-    if not isinstance(draws, xr.DataArray) or draws.name != "contrast":
+    if getattr(draws, "name", None) != "contrast":
         raise QueryError("a contrast is needed: bm.contrast(fit, at, regimen=('a', 'b'))")
     if draws.sizes["point"] > MOST:
         raise QueryError(
@@ -144,10 +144,20 @@ def _points(draws: xr.DataArray, ci_prob: float, ratio: bool) -> tuple[list[Poin
         before = group
         at += ROW
         chance = row["p_above_1"] if ratio else row["p_positive"]
-        numbers = (float(row[name]) for name in ("median", "ci_low", "ci_high"))
+        median, low, high = (float(row[name]) for name in ("median", "ci_low", "ci_high"))
         star = "*" if beyond else ""
         found.append(
-            Point(group, f"{label}{star}", at, values[:, place], *numbers, float(chance), beyond)
+            Point(
+                group,
+                f"{label}{star}",
+                at,
+                values[:, place],
+                median,
+                low,
+                high,
+                float(chance),
+                beyond,
+            )
         )
     return found, at + 0.12
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesma.coders import AVERAGE
 from bayesma.plots.contrast import plot_contrast
-from bayesma.posterior import Fit
 from bayesma.queries import (
-    compare_regimens,
     contrast,
-    decay_curve,
     grid,
     half_life,
     summary,
@@ -24,12 +19,19 @@ from bayesma.queries import (
 from bayesma.queries.contrasts import UNSTABLE
 from bayesma.queries.shrinkage import population_effects
 from bayesma.reporting.blocks import Block, Fold, Picture, Table, Words
+from bayesma.reporting.levels import (
+    LOSS,
+    compared,
+    contrasted,
+    models_side_by_side,
+    pairs,
+    records,
+)
 from bayesma.reporting.material import Material
 from bayesma.reporting.texts import chance, delay_text, duration_text, estimate, floored, head
 
 __all__ = ["comparisons"]
 
-LOSS = 0.7
 # A picture of more contrasts than these names fewer delays.
 PAIRS, FEWER = 2, 3
 
@@ -42,7 +44,7 @@ def comparisons(material: Material) -> tuple[Block, ...]:
     blocks += _contrasts(material) if material.lead else _mean(material)
     blocks += _others(material)
     if material.beside:
-        blocks += _models(material)
+        blocks += models_side_by_side(material)
     return tuple(blocks)
 
 
@@ -84,12 +86,12 @@ def _half_life_ratio(material: Material) -> Words | None:
     if lead is None or lead not in fit.design.cells:
         return None
     said = []
-    for level, reference in _pairs(material):
+    for level, reference in pairs(material):
         cells = {n: levels for n, levels in material.at.items() if n != lead}
         at = grid(fit, **cells, **{lead: reference})
         pair = {lead: (level, reference)}
         draws = contrast(fit, at, of="half_life", scale="ratio", **pair)
-        for row in summary(draws).to_dict("records"):
+        for row in records(summary(draws)):
             where = ", ".join(str(row[n]) for n in cells)
             said.append(
                 f"{level} to {reference}{f' ({where})' if where else ''}: "
@@ -102,40 +104,16 @@ def _half_life_ratio(material: Material) -> Words | None:
 # -- contrasts ---------------------------------------------------------------------------------
 
 
-def _pairs(material: Material) -> list[tuple[str, str]]:
-    """Return each level of the lead against the reference, as comparisons have it."""
-    assert material.lead is not None
-    levels, reference = list(material.factors[material.lead]), _reference(material)
-    return [(level, reference) for level in levels if level != reference]
-
-
-def _reference(material: Material) -> str:
-    assert material.lead is not None
-    return str(_compared(material, material.lead, material.delays[:1]).attrs["reference"])
-
-
-def _compared(material: Material, factor: str, delays: list[float]) -> pd.DataFrame:
-    """Return the table of a factor's levels, at every level of what else the effect fades by."""
-    cells: dict[str, Any] = {
-        name: list(material.factors[name])
-        for name in material.fit.design.cells
-        if name != factor and name in material.factors
-    }
-    return material.quietly(
-        lambda: compare_regimens(material.fit, delays or None, covariate=factor, **cells)
-    )
-
-
 def _contrasts(material: Material) -> list[Block]:
     """Return the lead's levels against each other, as a picture with its table."""
     lead = material.lead
     assert lead is not None
-    table = _compared(material, lead, material.delays)
+    table = compared(material, lead, material.delays)
     frame = _frame(table)
     draws = _joined(material)
     reference = table.attrs["reference"]
-    compared = frame[frame["P(> 0)"].notna()]
-    said = "; ".join(_sentence(row) for row in compared.to_dict("records"))
+    held = frame[frame["P(> 0)"].notna()]
+    said = "; ".join(_sentence(row) for row in records(held))
     estimand = str(table.attrs["estimand"])
     twin = Table(
         "comparisons-table",
@@ -164,17 +142,17 @@ def _contrasts(material: Material) -> list[Block]:
 
 def _joined(material: Material) -> xr.DataArray:
     """Return the draws of every pair at the delays that people say."""
-    lead, pairs = material.lead, _pairs(material)
+    lead, held = material.lead, pairs(material)
     assert lead is not None
     delays = material.delays
-    if len(pairs) > PAIRS and len(delays) > FEWER:
+    if len(held) > PAIRS and len(delays) > FEWER:
         delays = [delays[0], delays[len(delays) // 2], delays[-1]]
     others = {n: levels for n, levels in material.at.items() if n != lead}
     parts = []
-    for level, reference in pairs:
+    for level, reference in held:
         pair = {lead: (level, reference)}
-        found = _contrast(material.fit, delays, {**others, lead: reference}, pair)
-        if len(pairs) > 1:
+        found = contrasted(material.fit, delays, {**others, lead: reference}, pair)
+        if len(held) > 1:
             words = np.full(found.sizes["point"], f"{level} − {reference}")
             found = found.assign_coords({lead: ("point", words)})
         parts.append(found)
@@ -182,19 +160,9 @@ def _joined(material: Material) -> xr.DataArray:
     if len(parts) > 1:
         out.attrs["estimand"] = (
             f"difference in population mean effect ({material.measure}) from {lead} "
-            f"{pairs[0][1]}; an association across studies"
+            f"{held[0][1]}; an association across studies"
         )
     return out
-
-
-def _contrast(
-    fit: Fit, delays: list[float], at: Mapping[str, Any], pair: Mapping[str, Any]
-) -> xr.DataArray:
-    """Return the draws of one pair at delays, and at every combination of the rest."""
-    asked, named = dict(at), dict(pair)
-    return Material.quietly(
-        lambda: contrast(fit, grid(fit, delay=delays or None, **asked), **named)
-    )
 
 
 def _frame(table: pd.DataFrame) -> pd.DataFrame:
@@ -216,7 +184,9 @@ def _frame(table: pd.DataFrame) -> pd.DataFrame:
     if "beyond_data" in table:
         columns["Beyond the data"] = table["beyond_data"]
     frame = floored(pd.DataFrame(columns))
-    return frame.drop(columns=[n for n in frame if n.startswith("Ratio") and frame[n].isna().all()])
+    return frame.drop(
+        columns=[n for n in frame if str(n).startswith("Ratio") and frame[n].isna().all()]
+    )
 
 
 def _sentence(row: dict[str, Any]) -> str:
@@ -266,102 +236,10 @@ def _others(material: Material) -> list[Block]:
     for factor, levels in material.factors.items():
         if factor == material.lead or len(levels) < 2:
             continue
-        table = _compared(material, factor, delays)
+        table = compared(material, factor, delays)
         estimand = str(table.attrs["estimand"])
         caption = f"{estimand[:1].upper()}{estimand[1:]}; posterior medians and 95% intervals"
         found = Table(f"comparisons-by-{factor.replace('_', '-')}", caption, _frame(table))
         at = f" at {delay_text(delays[0])}" if delays else ""
         blocks.append(Fold(f"Mean effects by {factor}{at}, and their differences", (found,)))
     return blocks
-
-
-# -- other models ------------------------------------------------------------------------------
-
-
-def _models(material: Material) -> list[Block]:
-    """Return the answers of all models side by side."""
-    own = _name(material.fit, material.beside)
-    answers = {own: _answers(material, material)}
-    for name, fit in material.beside.items():
-        other = Material(fit, material.seed)
-        answers[name] = _answers(material, other) if other.converged else {}
-    rows = list(dict.fromkeys(row for answer in answers.values() for row in answer))
-    columns = {"Median and 95% interval": rows} | {
-        name: [found.get(row, "") for row in rows] for name, found in answers.items()
-    }
-    wrong = [name for name, found in answers.items() if not found]
-    blocks: list[Block] = [
-        Table(
-            "comparisons-models",
-            "The same questions under other models; * beyond the delays of the data",
-            pd.DataFrame(columns),
-        ),
-        Words(
-            "Compare the columns. Where they differ, above all at starred delays, the form of the "
-            "model is the answer and not the data."
-        ),
-    ]
-    if any("persistent" in fit.spec.family.parameters for fit in material.beside.values()):
-        blocks.append(Words("The half-life of a plateau is that of the part which fades.", "note"))
-    if wrong:
-        names = ", ".join(wrong)
-        blocks.append(Words(f"Not converged, and so not printed: {names}.", "caution"))
-    return blocks
-
-
-def _name(fit: Fit, taken: Mapping[str, Fit]) -> str:
-    name = f"{fit.spec.decay} (this report)" if fit.spec.family.parameters else "this report"
-    return name if name not in taken else f"{name} "
-
-
-def _answers(asked: Material, material: Material) -> dict[str, str]:
-    """Return the answers of one model to the questions of the report, as texts."""
-    fit, lead = material.fit, asked.lead
-    shared = {n: levels for n, levels in asked.at.items() if n in material.factors}
-    at = {**{n: v for n, v in material.at.items() if n in fit.design.cells}, **shared}
-    rows: dict[str, str] = {}
-    if material.fades:
-        points = grid(fit, **at)
-        for words, draws in (
-            ("half-life (d)", half_life(fit, points)),
-            (f"time until {LOSS:.0%} is lost (d)", time_to_loss(fit, points, LOSS)),
-        ):
-            for row in summary(draws).to_dict("records"):
-                numbers = duration_text(row["median"], row["ci_low"], row["ci_high"])
-                rows[_row(words, row, at)] = numbers
-    delays = asked.delays or [0.0]
-    found = material.quietly(
-        lambda: summary(decay_curve(fit, grid(fit, delay=delays if material.fades else None, **at)))
-    )
-    for row in found.to_dict("records"):
-        star = "*" if row.get("beyond_data", False) else ""
-        where = f"effect at {delay_text(row['delay'])}{star}" if "delay" in row else "effect"
-        rows[_row(where, row, at)] = estimate(row["median"], row["ci_low"], row["ci_high"])
-    if lead is not None and lead in material.factors and len(material.factors[lead]) > 1:
-        rows |= _chances(asked, material, at)
-    return rows
-
-
-def _row(words: str, row: Mapping[str, Any], at: Mapping[str, Any]) -> str:
-    levels = [str(row[name]) for name in at if str(row.get(name, AVERAGE)) != AVERAGE]
-    return ", ".join([words, *levels])
-
-
-def _chances(asked: Material, material: Material, at: Mapping[str, Any]) -> dict[str, str]:
-    """Return the probability that one level's effect is larger, by delay."""
-    fit, lead = material.fit, asked.lead
-    assert lead is not None
-    rows: dict[str, str] = {}
-    for level, reference in _pairs(asked):
-        if not {level, reference} <= set(material.factors[lead]):
-            continue
-        pair = {lead: (level, reference)}
-        points = {**at, lead: reference}
-        delays = asked.delays if material.fades else []
-        draws = _contrast(fit, delays, points, pair)
-        for row in summary(draws).to_dict("records"):
-            star = "*" if row.get("beyond_data", False) else ""
-            when = f" at {delay_text(row['delay'])}{star}" if "delay" in row else ""
-            others = {n: v for n, v in at.items() if n != lead}
-            rows[_row(f"P({level} > {reference}){when}", row, others)] = chance(row["p_positive"])
-    return rows

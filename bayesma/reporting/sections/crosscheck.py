@@ -38,7 +38,6 @@ def crosscheck(material: Material) -> tuple[Block, ...]:
             if check.method != "none"
             else "This model has no classical twin; what was published stands beside it."
         ),
-        Items(check.sentences),
     ]
     twin = _table(check)
     drawn = check.table[["bayesian", "frequentist", "published"]].notna().any(axis=1)
@@ -57,9 +56,10 @@ def crosscheck(material: Material) -> tuple[Block, ...]:
         )
     else:
         blocks.append(twin)
+    blocks.append(Items(check.sentences))
     blocks.append(Fold("What the verdicts mean", (Items(VERDICTS),)))
-    if not material.fit.published:
-        blocks.append(Words("The model file names no published result to compare with.", "note"))
+    if "Published" not in twin.frame:
+        blocks.append(Words("Nothing published is at hand to compare with.", "note"))
     own = [note for note in check.notes if note not in material.fit.problems]
     if own:
         blocks.append(Fold("How the classical twin was made", (Items(tuple(own)),)))
@@ -100,7 +100,7 @@ def _table(check: CrossCheck) -> Table:
     }
     frame = pd.DataFrame(columns)
     if table["published"].isna().all() and table["published_ci_low"].isna().all():
-        frame = frame.drop(columns=[name for name in frame if name.startswith("Published")])
+        frame = frame.drop(columns=[name for name in frame if str(name).startswith("Published")])
         frame = frame.drop(columns="Against print")
     percent = f"{100 * check.ci_prob:g}%"
     caption = (

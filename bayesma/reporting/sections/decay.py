@@ -90,7 +90,9 @@ def _said(table: pd.DataFrame) -> str:
             f"{estimate(*row[['Mean effect', '95% low', '95% high']])} at {row['Delay']}"
             for _, row in ends.iterrows()
         ]
-        parts.append(": ".join(part for part in (", ".join(key), ", ".join(texts)) if part))
+        parts.append(
+            ": ".join(part for part in (", ".join(map(str, key)), ", ".join(texts)) if part)
+        )
     return "; ".join(parts) + "."
 
 

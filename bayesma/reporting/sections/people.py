@@ -158,9 +158,9 @@ def _budget(found: Translation, seed: int) -> list[Block]:
     largest = budget.table.loc[budget.table.groupby("factor")["shapley"].idxmax()]
     largest = largest.sort_values("shapley", ascending=False)
     said = ", ".join(
-        f"{row.factor} up to {row.shapley:.0%}"
-        for row in largest.head(3).itertuples()
-        if row.shapley > 0
+        f"{factor} up to {share:.0%}"
+        for factor, share in largest[["factor", "shapley"]].head(3).to_numpy().tolist()
+        if share > 0
     )
     alt = f"Shares of the variance of the predicted mean effect by source of doubt: {said}."
     caption = "Where the doubt about people comes from."
