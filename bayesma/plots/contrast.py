@@ -174,7 +174,11 @@ def _limits(points: Sequence[Point], ratio: bool) -> tuple[float, float]:
     centre = 0.0  # no difference, on either scale
     finite = np.where(np.isfinite(ends), ends, np.nan)
     wide = np.nanmax(finite, axis=1, initial=-np.inf) - np.nanmin(finite, axis=1, initial=np.inf)
-    room = SQUEEZE * float(np.median(wide[np.isfinite(wide)])) if np.isfinite(wide).any() else 1.0
+    room = (
+        SQUEEZE * float(np.quantile(wide[np.isfinite(wide)], 0.5, method="lower"))
+        if np.isfinite(wide).any()
+        else 1.0
+    )
     low = np.nanmin(np.clip(finite, centre - room, None), initial=centre)
     high = np.nanmax(np.clip(finite, None, centre + room), initial=centre)
     low, high = min(low, centre), max(high, centre)

@@ -142,7 +142,8 @@ class Material:
     @staticmethod
     def quietly[T](ask: Callable[[], T]) -> T:
         """Ask without warnings of extrapolation: the report marks what lies beyond the data."""
-        with warnings.catch_warnings():
+        # Towards delay 0 the effect of a very short half-life may be more than a float holds.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", ExtrapolationWarning)
             return ask()
 

@@ -14,7 +14,7 @@ __all__ = ["chance", "delay_text", "duration_text", "estimate", "floored", "head
 
 LARGE = 1000.0
 # Effects this much smaller than the median of their table are 0 for every purpose.
-NOTHING = 1e-4
+NOTHING, LEAST = 1e-4, 1e-3
 
 
 def estimate(median: float, low: float, high: float, digits: int = 2) -> str:
@@ -61,10 +61,11 @@ def delay_text(days: float) -> str:
 def floored(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table of effects in which what has faded to nothing is 0, not 1e-122."""
     out = frame.copy()
-    names = [name for name in out if pd.api.types.is_float_dtype(out[name])]
+    floats = [name for name in out if pd.api.types.is_float_dtype(out[name])]
+    names = [name for name in floats if "(d)" not in str(name)]  # days are no effects
     values = np.abs(out[names].to_numpy(dtype=float))
     finite = values[np.isfinite(values)]
-    least = NOTHING * float(np.median(finite)) if len(finite) else 0.0
+    least = min(NOTHING * float(np.median(finite)), LEAST) if len(finite) else 0.0
     for name in names:
         out[name] = out[name].where(~(out[name].abs() < least), 0.0)
     return out
