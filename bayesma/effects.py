@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,15 +23,20 @@ from bayesma.table import StudyTable, require_outcomes
 from bayesma.units import Ranges
 
 __all__ = [
+    "SEPARATOR",
     "Effects",
     "effect_sizes",
     "hedges_correction",
     "hedges_g",
     "split_members",
+    "told_apart",
     "with_rho",
 ]
 
 Floats = NDArray[np.float64]
+
+# Between the name of a row and the id that tells it from others of that name.
+SEPARATOR = " · "
 
 
 @dataclass(frozen=True)
@@ -302,3 +307,13 @@ def _member_faults(names: list[str], known: list[str]) -> list[tuple[str, str, s
 def split_members(text: str) -> list[str]:
     """Return the row ids in a `members` cell."""
     return [name.strip() for name in text.split(";") if name.strip()]
+
+
+def told_apart(names: Iterable[str], ids: Iterable[object]) -> list[str]:
+    """Return the names of rows; one that several rows have is followed by the row's id."""
+    plain = [" ".join(str(name).split()) for name in names]
+    counts = Counter(plain)
+    return [
+        f"{name}{SEPARATOR}{own}" if counts[name] > 1 else name
+        for name, own in zip(plain, ids, strict=True)
+    ]

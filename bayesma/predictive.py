@@ -30,6 +30,8 @@ __all__ = [
     "group_precisions",
     "log_likelihoods",
     "mean_at_rows",
+    "own_effects",
+    "population_mean",
     "prior_draws",
     "regenerated",
     "replicates",
@@ -306,12 +308,10 @@ def _drawn_precisions(plan: Design, draws: Draws, rng: np.random.Generator) -> F
     return np.asarray(np.exp(log_w + step * (rng.random(log_w.shape) - 0.5)))
 
 
-def group_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> list[Floats]:
-    """Return draws of the group effects given y and the parameters, innermost level first.
-
-    In the units of y; where heterogeneity goes with the mean, at the average loading of the
-    group's rows. 0 for a group of pooled rows alone, into which none enters.
-    """
+def _conditional(
+    plan: Design, draws: Draws, rng: np.random.Generator
+) -> tuple[list[Floats], list[Floats]]:
+    """Return draws of the group effects at loading 1 given y, and the loadings, innermost first."""
     taus = _taus(plan, draws)
     if "nu" in draws:
         taus[-1] = taus[-1] / np.sqrt(_drawn_precisions(plan, draws, rng))
@@ -320,6 +320,16 @@ def group_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> list[
     scales = all_of.scales
     if plan.clusters is not None:  # errors shared in a cluster are no group effects
         effects, scales = effects[1:], scales[1:]
+    return effects, scales
+
+
+def group_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> list[Floats]:
+    """Return draws of the group effects given y and the parameters, innermost level first.
+
+    In the units of y; where heterogeneity goes with the mean, at the average loading of the
+    group's rows. 0 for a group of pooled rows alone, into which none enters.
+    """
+    effects, scales = _conditional(plan, draws, rng)
     own = (~plan.pooled).astype(float)
     index = plan.groups.innermost
     for depth, labels in enumerate(plan.groups.labels[::-1]):
@@ -332,6 +342,22 @@ def group_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> list[
         if depth < len(plan.groups.parent):
             index = plan.groups.parent[depth][index]
     return effects
+
+
+def own_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats:
+    """Return draws of each row's own true effect given y and the parameters, shape (..., rows).
+
+    theta_i = m_i + sum over levels of tau_l c_il b_l,  b | y, parameters.
+
+    A row that group effects never enter has its fitted mean.
+    """
+    effects, scales = _conditional(plan, draws, rng)
+    out, index = mean_at_rows(plan, draws), plan.groups.innermost
+    for depth in range(len(plan.tau_names)):
+        out = out + scales[min(depth, len(scales) - 1)] * effects[depth][..., index]
+        if depth < len(plan.groups.parent):
+            index = plan.groups.parent[depth][index]
+    return np.asarray(out)
 
 
 def true_effects(plan: Design, draws: Draws, rng: np.random.Generator) -> Floats:

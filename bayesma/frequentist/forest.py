@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesma.effects import SEPARATOR, told_apart
 from bayesma.errors import SpecError, did_you_mean
 from bayesma.frequentist.linear.inference import critical
 from bayesma.frequentist.linear.pooled import Pooled
@@ -25,7 +25,16 @@ from bayesma.frequentist.sentences import (
     p_text,
 )
 
-__all__ = ["Block", "Diamond", "Forest", "between_words", "forest_of", "limits_of", "shortened"]
+__all__ = [
+    "Block",
+    "Diamond",
+    "Forest",
+    "between_words",
+    "forest_of",
+    "limits_around",
+    "limits_of",
+    "shortened",
+]
 
 Floats = NDArray[np.float64]
 
@@ -34,8 +43,6 @@ Floats = NDArray[np.float64]
 FEW, FENCE, TAIL = 20, 3.0, 0.025
 # Intervals reach this far beyond what must be seen at most, in widths of it.
 REACH = 1.5
-# Between a name that several rows have, and the row's id.
-SEPARATOR = " · "
 
 
 @dataclass(frozen=True)
@@ -169,7 +176,19 @@ def limits_of(forest: Forest) -> tuple[float, float]:
     for diamond in forest.diamonds:
         must += [diamond.low, diamond.high, *(diamond.prediction or ())]
     rows = forest.rows
-    y, ends = rows["y"].to_numpy(), rows[["low", "high"]].to_numpy()
+    return limits_around(must, rows["y"].to_numpy(), rows[["low", "high"]].to_numpy())
+
+
+def limits_around(must: Sequence[float], y: Floats, ends: Floats) -> tuple[float, float]:
+    """Return the ends of an axis that shows what it must, and the bulk of rows.
+
+    Parameters
+    ----------
+    must : sequence of float
+    y : ndarray, shape (rows,)
+    ends : ndarray, shape (rows, 2)
+        Of their intervals.
+    """
     tail = 0.0
     if len(y) > FEW:
         tail = TAIL
@@ -297,12 +316,7 @@ def _labels(rows: Rows, column: str | None) -> list[str]:
     else:
         cells = rows.frame[column]
         names = list(cells.astype(str).where(cells.notna(), pd.Series(rows.labels)))
-    names = [" ".join(name.split()) for name in names]
-    counts = Counter(names)
-    return [
-        f"{name}{SEPARATOR}{label}" if counts[name] > 1 else name
-        for name, label in zip(names, rows.labels, strict=True)
-    ]
+    return told_apart(names, rows.labels)
 
 
 def sides_of(rows: Rows, favours: Sequence[str] | None) -> tuple[str, str]:

@@ -191,7 +191,7 @@ def _draw(axes: Axes, budget: Budget, panel: Panel, bar: float) -> None:
             if not share > 0:  # NaN as well
                 continue
             colour = FACTORS[factor][0]
-            axes.bar(
+            (piece,) = axes.bar(
                 place,
                 share,
                 0.82,
@@ -201,6 +201,7 @@ def _draw(axes: Axes, budget: Budget, panel: Panel, bar: float) -> None:
                 linewidth=0.8,
                 gid=f"{factor}: {name}",
             )
+            piece.set_label(f"{name}: {FACTORS[factor][1]}, {share:.0%} of the variance")
             if share >= SMALL and bar >= NARROW:
                 _number(axes, place, bottom + share / 2, share, colour)
             bottom += share

@@ -90,13 +90,13 @@ def _panel(axes: Axes, rows: pd.DataFrame, measure: str) -> None:
         axes.axvline(0, color="0.7", linewidth=0.8, zorder=0.5)
     labels = []
     for place, (_, row) in enumerate(rows.iterrows()):
-        label = ", ".join(text for text in (row["quantity"], row["where"]) if text)
-        labels.append(textwrap.fill(label, 34))
+        name = ", ".join(text for text in (row["quantity"], row["where"]) if text)
+        labels.append(textwrap.fill(name, 34))
         if place % 2:
             axes.axhspan(place - 0.5, place + 0.5, color="0.96", linewidth=0, zorder=0)
-        for shift, name in zip((-1, 0, 1), MARKS, strict=True):
-            _mark(axes, row, name, place + shift * STEP / ROW, label, (low, high))
-        _verdict(axes, row, place, label)
+        for shift, side in zip((-1, 0, 1), MARKS, strict=True):
+            _mark(axes, row, side, place + shift * STEP / ROW, name, (low, high))
+        _verdict(axes, row, place, name)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), labels, fontsize=9)
     axes.tick_params(axis="y", length=0, pad=8)
@@ -110,12 +110,31 @@ def _mark(
     """Draw an estimate with its interval; arrows where the interval leaves the panel."""
     colour, shape, _ = MARKS[name]
     estimate, low, high = (float(row[key]) for key in (name, f"{name}_ci_low", f"{name}_ci_high"))
+    title = f"{label}: {name} {_numbers(estimate, low, high)}"
     if not (np.isnan(low) or np.isnan(high)):
         shown = [max(low, ends[0]), min(high, ends[1])]
-        axes.plot(shown, [y, y], color=colour, linewidth=1.6, zorder=2, gid=f"{name} ci: {label}")
+        axes.plot(
+            shown,
+            [y, y],
+            color=colour,
+            linewidth=1.6,
+            zorder=2,
+            gid=f"{name} ci: {label}",
+            label=title,
+        )
         for cut, at, arrow in ((low < ends[0], ends[0], "<"), (high > ends[1], ends[1], ">")):
             if cut:
-                axes.plot(at, y, arrow, color=colour, markersize=6, clip_on=False, zorder=3)
+                axes.plot(
+                    at,
+                    y,
+                    arrow,
+                    color=colour,
+                    markersize=6,
+                    clip_on=False,
+                    zorder=3,
+                    gid=f"{name} goes on {arrow}: {label}",
+                    label=title,
+                )
     if ends[0] <= estimate <= ends[1]:
         axes.plot(
             estimate,
@@ -127,7 +146,15 @@ def _mark(
             markeredgewidth=0.8,
             zorder=4,
             gid=f"{name}: {label}",
+            label=title,
         )
+
+
+def _numbers(estimate: float, low: float, high: float) -> str:
+    """Return an estimate with its interval, as far as there are any."""
+    middle = "" if np.isnan(estimate) else f"{estimate:.3g}"
+    ends = "" if np.isnan(low) or np.isnan(high) else f"[{low:.3g}, {high:.3g}]"
+    return " ".join(part for part in (middle, ends) if part)
 
 
 def _verdict(axes: Axes, row: pd.Series[Any], place: int, label: str) -> None:
@@ -142,6 +169,7 @@ def _verdict(axes: Axes, row: pd.Series[Any], place: int, label: str) -> None:
         fontweight="bold" if differs else "normal",
         color="0.1" if differs else "0.45",
         gid=f"verdict: {label}",
+        label=f"{label}: {row['verdict']}",
     )
 
 

@@ -12,6 +12,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from bayesma.errors import QueryError
@@ -61,7 +62,8 @@ def plot_decay(
     Returns
     -------
     matplotlib.figure.Figure
-        Its artists carry ids: "median: LEVEL", "band: LEVEL", each also with " (beyond data)".
+        Its artists carry ids: "median: LEVEL", "band: LEVEL", each also with " (beyond data)";
+        "rows: LEVEL", with a title per row.
 
     Raises
     ------
@@ -80,8 +82,7 @@ def plot_decay(
     lines = lines_of(table, names, rows_of(data, names))
     caption = [*_caption(curve, lines, ci_prob), *_leftover(data, lines)]
     figure, axes = _page()
-    for line in lines:
-        _draw(axes, line)
+    drawn = [(line, _draw(axes, line)) for line in lines]
     delay_axis(axes, lines, log_delay)
     caption += effect_axis(axes, lines)
     difference = "difference in " if curve.name == "contrast" else ""
@@ -91,6 +92,8 @@ def plot_decay(
     axes.set_title(title or "", loc="left", fontsize=11)
     _label(axes, lines)
     _write_caption(figure, axes, caption)
+    for line, points in drawn:
+        _entitle(figure, axes, line, points)
     return figure
 
 
@@ -106,8 +109,11 @@ def _page() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _draw(axes: Axes, line: Line) -> None:
-    """Draw a line and its band; the parts beyond the data share their end point with the rest."""
+def _draw(axes: Axes, line: Line) -> Line2D | None:
+    """Draw a line, its band and its rows; return the marks of the rows.
+
+    The parts beyond the data share their end point with the rest.
+    """
     inside = ~line.beyond
     outside = line.beyond | _neighbours(line.beyond)
     for where, style, opacity, suffix in (
@@ -123,6 +129,7 @@ def _draw(axes: Axes, line: Line) -> None:
             linestyle=style,
             linewidth=1.8,
             gid=f"median: {line.label}{suffix}",
+            label=f"{line.label or 'effect'}: posterior median{suffix}",
             zorder=3,
         )
         axes.fill_between(
@@ -134,10 +141,12 @@ def _draw(axes: Axes, line: Line) -> None:
             alpha=opacity,
             linewidth=0,
             gid=f"band: {line.label}{suffix}",
+            label=f"{line.label or 'effect'}: posterior interval{suffix}",
             zorder=1,
         )
-    if line.rows is not None and len(line.rows):
-        _draw_rows(axes, line, line.rows)
+    if line.rows is None or not len(line.rows):
+        return None
+    return _draw_rows(axes, line, line.rows)
 
 
 def _neighbours(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -147,7 +156,7 @@ def _neighbours(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return out
 
 
-def _draw_rows(axes: Axes, line: Line, rows: pd.DataFrame) -> None:
+def _draw_rows(axes: Axes, line: Line, rows: pd.DataFrame) -> Line2D:
     many, across = len(rows) > MANY, rows[["left", "right"]].to_numpy().T
     drawn = axes.errorbar(
         rows["delay"],
@@ -163,7 +172,27 @@ def _draw_rows(axes: Axes, line: Line, rows: pd.DataFrame) -> None:
         markeredgewidth=0.3 if many else 0.8,
         zorder=4,
     )
-    drawn[0].set_gid(f"rows: {line.label}")
+    points, _, bars = drawn.lines
+    points.set_gid(f"rows: {line.label}")
+    # The last bars are upright; those across are there for pooled rows alone. Without a title of
+    # their own: the marks have it.
+    for name, one in zip(("intervals", "spans"), bars[::-1], strict=False):
+        one.set_gid(f"{name} of {line.label or 'rows'}")
+    return points
+
+
+def _entitle(figure: Figure, axes: Axes, line: Line, points: Line2D | None) -> None:
+    """Give each mark its title; what lies off the page is no mark, and is not drawn."""
+    if points is None or line.rows is None:
+        return
+    x, y = (np.asarray(values, dtype=float) for values in points.get_data())
+    with np.errstate(all="ignore"):
+        places = axes.transData.transform(np.column_stack([x, y]))
+    wide, high = figure.bbox.size
+    seen = np.isfinite(places).all(axis=1)
+    seen &= (places >= 0).all(axis=1) & (places[:, 0] <= wide) & (places[:, 1] <= high)
+    points.set_data(np.where(seen, x, np.nan), np.where(seen, y, np.nan))
+    points.set_label("\n".join(line.rows["title"][seen]))
 
 
 def _label(axes: Axes, lines: Sequence[Line]) -> None:
@@ -187,6 +216,7 @@ def _label(axes: Axes, lines: Sequence[Line]) -> None:
             va="center",
             ha="left",
             gid=f"label: {line.label}",
+            label=line.label,
         )
 
 

@@ -67,7 +67,8 @@ def plot_forest(
     -------
     matplotlib.figure.Figure
         Its artists carry ids: "interval: LABEL", "effect: LABEL", "cut: LABEL" (an interval that
-        leaves the axis), "pooled: LABEL", "prediction: LABEL", "caption".
+        leaves the axis; "cut below: LABEL" where both ends do), "pooled: LABEL", "prediction:
+        LABEL", "caption".
 
     Raises
     ------

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesma.diagnostics import days_text
 from bayesma.errors import QueryError
+from bayesma.frequentist.sentences import effect_text
 
 __all__ = ["MANY", "Line", "lines_of", "names_of", "rows_of"]
 
@@ -75,7 +77,19 @@ def rows_of(data: pd.DataFrame | None, names: Sequence[str]) -> pd.DataFrame | N
     delay = data["delay"] if "delay" in data else (low + high) / 2
     half = Z95 * np.sqrt(data["v"])
     rows = data[list(names)].assign(y=data["y"], half=half, delay=delay)
+    rows["title"] = _titles(data, rows)
     return rows.assign(left=delay - low.fillna(delay), right=high.fillna(delay) - delay)
+
+
+def _titles(data: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
+    """Return what each row says of itself: its name, effect, interval and delay."""
+    known = [name for name in ("name", "row_id", "study") if name in data]
+    labels = data[known[0]].astype(str) if known else pd.Series("row", data.index)
+    cells = zip(labels, rows["y"], rows["half"], rows["delay"], strict=True)
+    return [
+        f"{' '.join(name.split())}: {effect_text(y, y - half, y + half, 2)} at {days_text(delay)}"
+        for name, y, half, delay in cells
+    ]
 
 
 def lines_of(

@@ -90,7 +90,7 @@ def draw(sheet: Sheet, line: Line) -> None:
     if line.row is not None:
         _draw_row(sheet, line, line.row)
     elif line.kind == "pooled" and line.pooled is not None:
-        _draw_diamond(sheet.axes, line, line.pooled)
+        _draw_diamond(sheet, line, line.pooled)
     elif line.kind == "prediction" and line.pooled is not None and line.pooled.prediction:
         sheet.axes.plot(
             line.pooled.prediction,
@@ -100,6 +100,7 @@ def draw(sheet: Sheet, line: Line) -> None:
             alpha=0.5,
             solid_capstyle="butt",
             gid=f"prediction: {line.pooled.label}",
+            label=f"{line.pooled.label}: prediction interval {_numbers(line, sheet.decimals)}",
             zorder=3,
         )
     if line.row is None or not sheet.thin:
@@ -112,6 +113,7 @@ def _colour(line: Line) -> str:
 
 def _draw_row(sheet: Sheet, line: Line, row: Mapping[str, Any]) -> None:
     axes, thin, label = sheet.axes, sheet.thin, row["label"]
+    title = f"{label}: {_numbers(line, sheet.decimals)}, weight {row['weight']:.1f}%"
     axes.plot(
         [row["low"], row["high"]],
         [line.at, line.at],
@@ -120,6 +122,7 @@ def _draw_row(sheet: Sheet, line: Line, row: Mapping[str, Any]) -> None:
         alpha=0.5 if thin else 1.0,
         solid_capstyle="butt",
         gid=f"interval: {label}",
+        label=title,
         zorder=2,
     )
     # Its area goes with the weight.
@@ -133,6 +136,7 @@ def _draw_row(sheet: Sheet, line: Line, row: Mapping[str, Any]) -> None:
         markeredgewidth=0,
         linestyle="none",
         gid=f"effect: {label}",
+        label=title,
         zorder=3,
     )
     low, high = axes.get_xlim()
@@ -146,12 +150,16 @@ def _draw_row(sheet: Sheet, line: Line, row: Mapping[str, Any]) -> None:
                 markersize=4.5,
                 markeredgewidth=0,
                 clip_on=False,
-                gid=f"cut: {label}",
+                # Two arrows of one row have two ids.
+                gid=f"cut below: {label}"
+                if marker == "<" and row["high"] > high
+                else f"cut: {label}",
+                label=title,
                 zorder=4,
             )
 
 
-def _draw_diamond(axes: Axes, line: Line, pooled: Diamond) -> None:
+def _draw_diamond(sheet: Sheet, line: Line, pooled: Diamond) -> None:
     tall = 0.36 * ROW
     corners = [
         (pooled.low, line.at),
@@ -161,7 +169,8 @@ def _draw_diamond(axes: Axes, line: Line, pooled: Diamond) -> None:
     ]
     shape = Polygon(corners, closed=True, facecolor=_colour(line), linewidth=0, zorder=4)
     shape.set_gid(f"pooled: {pooled.label}")
-    axes.add_patch(shape)
+    shape.set_label(f"{pooled.label}: {_numbers(line, sheet.decimals)}")
+    sheet.axes.add_patch(shape)
 
 
 def _write(sheet: Sheet, line: Line) -> None:

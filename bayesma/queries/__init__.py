@@ -7,9 +7,11 @@ from bayesma.queries.curves import decay_curve
 from bayesma.queries.evidence import evidence_map
 from bayesma.queries.expectations import prior_predictive
 from bayesma.queries.fading import half_life, time_to_loss
+from bayesma.queries.funnels import funnel_points
 from bayesma.queries.grids import days, grid, hours
 from bayesma.queries.observations import study_points
 from bayesma.queries.quality import quality_columns, quality_scores, risk_of_bias
+from bayesma.queries.shrinkage import population_effects, shrinkage
 from bayesma.queries.studies import small_study_effect, study_effects, study_weights, unknown_delays
 from bayesma.queries.summaries import summary
 
@@ -20,13 +22,16 @@ __all__ = [
     "days",
     "decay_curve",
     "evidence_map",
+    "funnel_points",
     "grid",
     "half_life",
     "hours",
+    "population_effects",
     "prior_predictive",
     "quality_columns",
     "quality_scores",
     "risk_of_bias",
+    "shrinkage",
     "small_study_effect",
     "study_effects",
     "study_points",

@@ -12,6 +12,7 @@ from bayesma.reporting.material import Material
 from bayesma.reporting.noun import Report
 
 if TYPE_CHECKING:
+    from bayesma.checks import CrossCheck
     from bayesma.translation import Translation
 
 __all__ = ["report"]
@@ -23,6 +24,7 @@ def report(
     *,
     beside: Mapping[str, Fit] | None = None,
     translation: Translation | None = None,
+    check: CrossCheck | None = None,
     title: str | None = None,
     question: str | None = None,
     command: str | None = None,
@@ -47,6 +49,9 @@ def report(
         beside the fit's.
     translation : Translation, optional
         From `translate`, for the section on people.
+    check : CrossCheck, optional
+        From `cross_check`. Where absent it is made, but for an exact likelihood of many rows,
+        whose classical twin takes minutes.
     title : str, optional
         The model file's where absent.
     question : str, optional
@@ -66,7 +71,7 @@ def report(
     BayesmaError
         If the file cannot be written; nothing is left behind.
     """
-    material = Material(fit, seed, dict(beside or {}), translation, question, command)
+    material = Material(fit, seed, dict(beside or {}), translation, question, command, check)
     made = Report(title or _title(fit), _subtitle(fit), fit.converged, sections_of(material))
     if path is not None:
         made.save(path)
