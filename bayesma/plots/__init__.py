@@ -7,6 +7,8 @@ from bayesma.plots.crosscheck import plot_crosscheck
 from bayesma.plots.decay_curves import plot_decay
 from bayesma.plots.expectations import plot_prior_predictive
 from bayesma.plots.forest import plot_forest
+from bayesma.plots.influence import plot_influence
+from bayesma.plots.sensitivity import plot_sensitivity
 from bayesma.plots.translation import plot_translation
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "plot_crosscheck",
     "plot_decay",
     "plot_forest",
+    "plot_influence",
     "plot_prior_predictive",
+    "plot_sensitivity",
     "plot_translation",
 ]
