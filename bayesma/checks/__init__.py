@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from bayesma.checks.calibration.noun import Calibration, load_calibration
 from bayesma.checks.crosscheck.noun import CrossCheck, cross_check
+from bayesma.checks.influences import study_influence
 from bayesma.checks.powerscaling import prior_sensitivity
 from bayesma.checks.reported import recompute_contrast, recompute_results
 
@@ -25,6 +26,7 @@ __all__ = [
     "prior_sensitivity",
     "recompute_contrast",
     "recompute_results",
+    "study_influence",
 ]
 
 if not TYPE_CHECKING:

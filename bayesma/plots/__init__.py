@@ -11,9 +11,11 @@ from bayesma.plots.evidence_map import plot_evidence_map
 from bayesma.plots.expectations import plot_prior_predictive
 from bayesma.plots.forest import plot_forest
 from bayesma.plots.funnel import plot_funnel
+from bayesma.plots.influence import plot_influence
 from bayesma.plots.ranks import plot_ranks
 from bayesma.plots.replicates import plot_replicates
 from bayesma.plots.risk_of_bias import plot_risk_of_bias
+from bayesma.plots.sensitivity import plot_sensitivity
 from bayesma.plots.shrinkage import plot_shrinkage
 from bayesma.plots.translation import plot_translation
 
@@ -28,10 +30,12 @@ __all__ = [
     "plot_evidence_map",
     "plot_forest",
     "plot_funnel",
+    "plot_influence",
     "plot_prior_predictive",
     "plot_ranks",
     "plot_replicates",
     "plot_risk_of_bias",
+    "plot_sensitivity",
     "plot_shrinkage",
     "plot_translation",
 ]
