@@ -70,7 +70,12 @@ def plot_influence(table: pd.DataFrame, title: str | None = None) -> Figure:
     axes.set_title(title or "", loc="left", fontsize=11)
     caption = textwrap.fill(_caption(shown, lost), CAPTION_WIDTH)
     figure.text(
-        0.12 / WIDTH, 0.08 / HEIGHT, caption, fontsize=SMALL, color="0.35", va="bottom",
+        0.12 / WIDTH,
+        0.08 / HEIGHT,
+        caption,
+        fontsize=SMALL,
+        color="0.35",
+        va="bottom",
         gid="caption",
     )
     return figure
@@ -135,7 +140,9 @@ def _scale(axes: Axes, shown: pd.DataFrame, good_k: float) -> None:
     axes.text(
         good_k,
         1.0,
-        f" above {good_k:.2f}: unreliable" if right > 1.3 * good_k else f"unreliable above {good_k:.2f} ",
+        f" above {good_k:.2f}: unreliable"
+        if right > 1.3 * good_k
+        else f"unreliable above {good_k:.2f} ",
         transform=axes.get_xaxis_transform(),
         ha="left" if right > 1.3 * good_k else "right",
         va="bottom",
@@ -174,9 +181,7 @@ def _name(figure: Figure, axes: Axes, shown: pd.DataFrame) -> None:
 
 
 def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return (
-        one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-    )
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _caption(shown: pd.DataFrame, lost: int) -> str:

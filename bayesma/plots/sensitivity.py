@@ -157,7 +157,11 @@ def _legend(figure: Figure, axes: Axes, height: float) -> None:
     handles = [by_gid["rows: prior"], by_gid["rows: likelihood"], by_gid["threshold: sensitivity"]]
     figure.legend(
         handles,
-        [MARKS["prior"][2], MARKS["likelihood"][2], by_gid["threshold: sensitivity"].get_label()],
+        [
+            MARKS["prior"][2],
+            MARKS["likelihood"][2],
+            str(by_gid["threshold: sensitivity"].get_label()),
+        ],
         loc="upper left",
         bbox_to_anchor=(LEFT / WIDTH, 1 - 0.3 / height),
         ncols=3,

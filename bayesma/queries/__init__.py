@@ -10,8 +10,8 @@ from bayesma.queries.fading import half_life, time_to_loss
 from bayesma.queries.funnels import funnel_points
 from bayesma.queries.grids import days, grid, hours
 from bayesma.queries.observations import study_points
+from bayesma.queries.partialpooling import population_effects, shrinkage
 from bayesma.queries.quality import quality_columns, quality_scores, risk_of_bias
-from bayesma.queries.shrinkage import population_effects, shrinkage
 from bayesma.queries.studies import small_study_effect, study_effects, study_weights, unknown_delays
 from bayesma.queries.summaries import summary
 

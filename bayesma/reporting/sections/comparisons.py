@@ -17,7 +17,7 @@ from bayesma.queries import (
     time_to_loss,
 )
 from bayesma.queries.contrasts import UNSTABLE
-from bayesma.queries.shrinkage import population_effects
+from bayesma.queries.partialpooling import population_effects
 from bayesma.reporting.blocks import Block, Fold, Picture, Table, Words
 from bayesma.reporting.levels import (
     LOSS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bayesma.plots.shrinkage import plot_shrinkage
-from bayesma.queries.shrinkage import population_effects, shrinkage
+from bayesma.queries.partialpooling import population_effects, shrinkage
 from bayesma.reporting.blocks import Block, Picture, Table, Words
 from bayesma.reporting.material import Material
 from bayesma.reporting.texts import delay_text, estimate, floored, head

@@ -161,7 +161,7 @@ def _pictures(table: pd.DataFrame, ordered: pd.DataFrame) -> tuple[Block, ...]:
         "Left of the dashed line the change is what a refit without the study would give, to "
         "Monte Carlo error; right of it, only a refit tells."
     )
-    return (Picture("influence", caption, alt, plot_influence(table), twin),)
+    return (Picture("influence-plot", caption, alt, plot_influence(table), twin),)
 
 
 def _said(verdict: str) -> str:
@@ -180,9 +180,10 @@ def _beside(material: Material) -> tuple[Block, ...]:
     except QueryError as error:
         # One line a reason.
         first, *reasons = str(error).splitlines()
-        return (Words(f"Leave-one-out does not rank the models beside this one: {first}"), *(
-            Words(reason, "note") for reason in reasons
-        ))
+        return (
+            Words(f"Leave-one-out does not rank the models beside this one: {first}"),
+            *(Words(reason, "note") for reason in reasons),
+        )
     table = found.table.drop(columns="refitted").reset_index()
     heads = {"elpd_diff": "difference", "dse": "se of difference", "p_worse": "P(worse)"}
     heads |= {"p": "p_loo", "n_bad_k": "unreliable"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import pandas as pd
 
@@ -57,11 +58,11 @@ def _counted(table: pd.DataFrame, moved: pd.DataFrame) -> str:
     )
 
 
-def _largest(table: pd.DataFrame) -> pd.Series:
-    return table.loc[table["prior"].idxmax()]
+def _largest(table: pd.DataFrame) -> pd.Series[Any]:
+    return table.iloc[int(table["prior"].to_numpy().argmax())]
 
 
-def _title(row: pd.Series) -> str:
+def _title(row: pd.Series[Any]) -> str:
     return ", ".join(text for text in (str(row["quantity"]), str(row["where"])) if text)
 
 
@@ -104,4 +105,4 @@ def _picture(table: pd.DataFrame) -> Picture:
         f"{most['prior']:.2f}, of {_title(most)}."
     )
     caption = "Sensitivity to the priors and to the data; right of the dashed line it counts."
-    return Picture("sensitivity", caption, alt, plot_sensitivity(table), twin)
+    return Picture("sensitivity-plot", caption, alt, plot_sensitivity(table), twin)
