@@ -22,6 +22,7 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 import bayesma as bm
@@ -102,6 +103,105 @@ def crosscheck(fit: bm.Fit) -> Figure:
     """
     check = bm.cross_check(fit)
     figure = bm.plot_crosscheck(check)
+    return figure
+
+
+def shrunken(simulated: bm.Fit) -> Figure:
+    """Studies beside their population.
+
+    What each row found, grey, and what the model takes its true effect for, blue: drawn towards the
+    mean of rows like it. Diamonds are population means, bars where a new study's true effect lies.
+    """
+    rows = bm.shrinkage(simulated, seed=1)
+    population = bm.population_effects(simulated, "regimen", seed=1)
+    figure = bm.plot_shrinkage(rows, population, by="regimen")
+    return figure
+
+
+def contrasts(fit: bm.Fit) -> Figure:
+    """Regimens held against each other.
+
+    The difference at each delay with its probability; a star marks delays beyond the data of one.
+    """
+    at = bm.grid(fit, regimen="single", delay=[0.25, 1, 3, 7, 14])
+    figure = bm.plot_contrast(bm.contrast(fit, at, regimen=("repeated", "single")))
+    return figure
+
+
+def evidence(simulated: bm.Fit) -> Figure:
+    """Where the evidence lies.
+
+    Effects by regimen, species and time since the last dose. Empty cells are what nobody measured.
+    """
+    figure = bm.plot_evidence_map(bm.evidence_map(simulated))
+    return figure
+
+
+def funnel(simulated: bm.Fit) -> Figure:
+    """A funnel.
+
+    Residuals against 1/sqrt(n): the standard error of an SMD goes with the SMD itself, its size
+    does not.
+    """
+    figure = bm.plot_funnel(bm.funnel_points(simulated))
+    return figure
+
+
+def influence(simulated: bm.Fit) -> Figure:
+    """What each study moves.
+
+    How far an answer would go without it, by importance weights, and whether these can be trusted.
+    """
+    figure = bm.plot_influence(bm.study_influence(simulated))
+    return figure
+
+
+def sensitivity(fit: bm.Fit) -> Figure:
+    """What the priors move.
+
+    How far each answer goes where priors or likelihood are made a little stronger (power-scaling).
+    """
+    figure = bm.plot_sensitivity(bm.prior_sensitivity(fit))
+    return figure
+
+
+def ranks(simulated: bm.Fit) -> Figure:
+    """Whether the chains agree.
+
+    Ranks of each chain's draws among those of all, by ArviZ. Lines near 0 are what one hopes for.
+    """
+    figure = bm.plot_ranks(simulated.posterior)
+    return figure
+
+
+def energy(simulated: bm.Fit) -> Figure:
+    """Whether the sampler reached the tails.
+
+    Energy and BFMI by chain, by ArviZ.
+    """
+    figure = bm.plot_energy(simulated.tree)
+    return figure
+
+
+def replicates(simulated: bm.Fit) -> Figure:
+    """Whether the model makes such data.
+
+    The observed effects among those of replicated tables, by ArviZ. With
+    ``group="prior_predictive"`` the same before the data.
+    """
+    figure = bm.plot_replicates(simulated.tree)
+    return figure
+
+
+def risk_of_bias() -> Figure:
+    """Risk of bias.
+
+    Studies at low, unclear and high risk by item. `bm.risk_of_bias(fit)` counts those of a fit
+    whose table scores them; these counts are SIMULATED.
+    """
+    counts = {"low": [12, 5, 20], "unclear": [26, 30, 11], "high": [2, 5, 9], "other": [0, 0, 0]}
+    items = ["Sequence generation", "Allocation concealment", "Blinding of outcome assessment"]
+    figure = bm.plot_risk_of_bias(pd.DataFrame({"item": items, **counts}))
     return figure
 
 
