@@ -170,7 +170,7 @@ def ranks(simulated: bm.Fit) -> Figure:
 
     Ranks of each chain's draws among those of all, by ArviZ. Lines near 0 are what one hopes for.
     """
-    figure = bm.plot_ranks(simulated.posterior)
+    figure = bm.plot_ranks(simulated)
     return figure
 
 

@@ -7,8 +7,10 @@ import textwrap
 import xarray as xr
 from matplotlib.figure import Figure
 
+from bayesma.diagnostics import judged
 from bayesma.errors import QueryError
 from bayesma.plots.panels import laid_out
+from bayesma.posterior import Fit
 
 __all__ = ["plot_ranks"]
 
@@ -17,7 +19,7 @@ COLUMNS, MOST, PANEL, SHOWN = 4, 12, (2.25, 1.55), 250
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
-def plot_ranks(posterior: xr.Dataset) -> Figure:
+def plot_ranks(draws: Fit | xr.Dataset) -> Figure:
     """Draw, for each quantity, how the ranks of each chain's draws differ from uniform ones.
 
     ECDF of the fractional ranks among all chains minus the uniform one (Säilynoja, Bürkner &
@@ -26,9 +28,10 @@ def plot_ranks(posterior: xr.Dataset) -> Figure:
 
     Parameters
     ----------
-    posterior : xarray.Dataset
-        Dims chain, draw and at most one more, as `Fit.posterior`. The first twelve quantities are
-        drawn, at 250 draws of each chain, evenly taken.
+    draws : Fit or xarray.Dataset
+        Of a fit, the quantities that answers are made of. Of a dataset, every variable: dims
+        chain, draw and at most one more. The first twelve are drawn, at 250 draws of each chain,
+        evenly taken.
 
     Returns
     -------
@@ -41,6 +44,7 @@ def plot_ranks(posterior: xr.Dataset) -> Figure:
     """
     import arviz_plots
 
+    posterior = judged(draws.posterior, draws.design) if isinstance(draws, Fit) else draws
     if posterior.sizes["chain"] < 2:
         raise QueryError("ranks compare chains: sample two or more")
     scalars = _scalars(posterior)

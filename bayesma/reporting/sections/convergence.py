@@ -98,14 +98,13 @@ def _sampler(fit: Fit) -> pd.DataFrame:
 
 
 def _pictures(fit: Fit) -> Iterator[Block]:
-    draws = judged(fit.posterior, fit.design)
-    if draws.sizes["chain"] > 1:
+    if fit.posterior.sizes["chain"] > 1:
         yield Picture(
             "convergence-ranks",
             "Ranks of each chain's draws among those of all chains.",
             "Panels of rank plots, one per quantity, a line per chain. "
             + ("All lines stay near 0." if fit.converged else "The table says which leave 0."),
-            plot_ranks(draws),
+            plot_ranks(fit),
         )
     if "energy" in fit.tree["sample_stats"].dataset:
         lowest = _sampler(fit)["BFMI"].min()
