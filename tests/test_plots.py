@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 import bayesma as bm
 from bayesma.errors import QueryError
 from bayesma.plots import plot_decay
+from bayesma.plots.svg import inline_svg
 from bayesma.queries import study_points
 
 DELAYS = [0.0, 0.01, 0.5, 1, 2, 3, 7, 28, 40]
@@ -290,3 +291,19 @@ def test_points_of_plain_rows_stand_at_their_delay():
 def test_pyplot_is_not_touched():
     code = "import sys, bayesma.plots; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_each_row_has_a_title_with_its_numbers_and_what_is_off_the_page_has_none(fit, calm):
+    points = study_points(fit, calm)
+    svg = inline_svg(plot_decay(calm, points), "d", "alt")
+    titles = re.findall("<title>([^<]*)", svg)
+    # The printed interval of MA3, 3.6 to 6.5, around 5.1; during exposure.
+    assert "MA3: 5.10 [3.65, 6.55] at 0 min" in titles
+    assert "MA1: 1.60 [1.10, 2.10] at 45 min" in titles
+    ids = re.findall(r'\bid="([^"]*)"', svg)
+    assert len(ids) == len(set(ids))
+    many = pd.DataFrame({"delay": [1.0, 2, 3] * 40, "y": 2.0, "v": 0.1, "regimen": "single"})
+    many["name"] = [f"row {i}" for i in range(120)]
+    many.loc[7, "y"] = 9000.0
+    titles = re.findall("<title>row ([^<:]*)", inline_svg(plot_decay(calm, many), "d", "alt"))
+    assert titles == [str(i) for i in range(120) if i != 7]

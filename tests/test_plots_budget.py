@@ -125,3 +125,13 @@ def test_what_cannot_be_drawn_is_refused(curve):
         plot_budget(budget(points))
     with pytest.raises(KeyError, match="weather"):
         plot_budget(replace(curve, table=curve.table.replace({"factor": {"fit": "weather"}})))
+
+
+def test_every_piece_says_its_share(curve):
+    figure = plot_budget(curve)
+    pieces = [a for a in figure.findobj() if ": " in str(a.get_gid()) and a.get_label()]
+    labels = {a.get_gid(): a.get_label() for a in pieces}
+    assert len(labels) == len(pieces)
+    share = dict(zip(FACTORS, SHARES, strict=True))["discrepancy"]
+    said = f"repeated, 7 d: {DRAWN['discrepancy'][1]}, {share:.0%} of the variance"
+    assert labels["discrepancy: repeated, 7 d"] == said

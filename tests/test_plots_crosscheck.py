@@ -101,3 +101,18 @@ def test_verdicts_and_caption(check):
 def test_nothing_to_draw_is_refused(check):
     with pytest.raises(QueryError, match="this cross-check has no number to draw"):
         bm.plot_crosscheck(replace(check, table=check.table.tail(1)))
+
+
+def test_every_mark_has_an_id_and_a_title_with_its_numbers(check):
+    long = "a quantity whose name takes more than one line of the picture"
+    table = check.table.assign(quantity=[long, *check.table["quantity"][1:]])
+    figure = bm.plot_crosscheck(replace(check, table=table))
+    marks = [str(a.get_gid()) for a in figure.findobj() if ": " in str(a.get_gid())]
+    assert len(marks) == len(set(marks))
+    # A line end in an id would be lost in the picture's file.
+    assert not [gid for gid in marks if "\n" in gid]
+    found = artists(figure)
+    assert found[f"bayesian: {long}"].get_label() == f"{long}: bayesian 1 [0.5, 1.5]"
+    assert found["published ci: new study"].get_label() == "new study: published [-1, 3]"
+    assert found["frequentist goes on >: half-life"].get_label().endswith("[0, inf]")
+    assert found["verdict: half-life"].get_label() == "half-life: differs"

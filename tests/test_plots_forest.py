@@ -229,3 +229,23 @@ def test_other_results_have_no_forest():
     model = bm.meta_regression(effects(x=np.arange(K)), "x")
     with pytest.raises(SpecError, match="not of MetaRegression"):
         plot_forest(model)
+
+
+def test_every_mark_has_an_id_and_a_title_with_its_numbers():
+    table = effects()
+    y, v = table.y.copy(), table.v.copy()
+    y[3], v[3] = 40.0, 2e4  # leaves the axis at both ends
+    pooled = bm.pool(bm.effect_sizes(table.frame.assign(y=y, v=v)), ci="z")
+    figure = plot_forest(pooled)
+    gids = [a.get_gid() for a in figure.findobj() if ": " in str(a.get_gid())]
+    marks = [gid for gid in gids if not gid.startswith("side")]
+    assert len(marks) == len(set(marks))
+    assert {"cut: Author 3", "cut below: Author 3"} <= set(marks)
+    found = artists(figure)
+    half = 1.959963984540054 * v**0.5
+    for i in range(K):
+        text = f"Author {i}: {y[i]:.2f} [{y[i] - half[i]:.2f}, {y[i] + half[i]:.2f}]"
+        assert found[f"interval: Author {i}"].get_label().startswith(text)
+    label = f"All rows (k = {K})"
+    assert f"{pooled.estimate:.2f} [{pooled.ci[0]:.2f}" in found[f"pooled: {label}"].get_label()
+    assert f"[{pooled.prediction[0]:.2f}" in found[f"prediction: {label}"].get_label()
