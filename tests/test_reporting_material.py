@@ -46,6 +46,9 @@ def test_a_model_without_decay_has_no_delays_and_no_curve():
 def test_delays_are_round_and_inside_the_data():
     material = of(peak="regimen + (1 | study)", half_life="regimen", decay="exponential")
     assert material.delays == [1.0, 3.0, 7.0, 14.0, 28.0]
+    wide = of(EIGHT_ROWS.assign(delay=[0.01, 1, 7, 90] * 2), peak="regimen", decay="exponential")
+    # Eight are inside; early and late ones both stay.
+    assert wide.delays == [1 / 24, 0.25, 3.0, 7.0, 28.0, 84.0]
     rows = EIGHT_ROWS.assign(delay=[0.01, 0.012, 0.014, 0.016] * 2)
     few = of(rows, peak="regimen + (1 | study)", decay="exponential")
     assert few.delays == [pytest.approx(0.013)]  # the median: no round delay lies inside

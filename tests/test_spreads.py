@@ -105,7 +105,7 @@ def test_a_model_tells_it_a_fit_counts_it_and_sampling_warns(monkeypatch):
     sentence = uneven_spreads(effects.frame).sentence
     assert sentence in plan.notes
     assert data_problems(plan) == [sentence]
-    monkeypatch.setattr(engine, "fit_design", lambda plan, settings, published: plan)
+    monkeypatch.setattr(engine, "fit_design", lambda plan, settings, source: plan)
     with pytest.warns(SpreadWarning, match="unequal SDs in unbalanced arms"):
         engine.fit(effects, POOLED, seed=1)
     mixed = pd.concat([drawn(8, 4, 1.5), drawn(6, 6, 1.0, rows=600)], ignore_index=True)

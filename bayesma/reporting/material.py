@@ -28,6 +28,7 @@ __all__ = ["Material"]
 SAID = (1 / 24, 0.25, 1.0, 3.0, 7.0, 14.0, 28.0, 84.0, 182.0)
 # Lines that one picture can tell apart.
 LINES = 8
+MOST = 6
 STEPS = 120
 # Rows of an exact likelihood whose classical twin takes no longer than the rest of a report.
 EXACT_ROWS = 150
@@ -109,12 +110,14 @@ class Material:
 
     @cached_property
     def delays(self) -> list[float]:
-        """Up to six round delays inside those of the data, in days."""
+        """Up to six round delays inside those of the data, from the first to the last, in days."""
         if not self.fades or self.clock.empty:
             return []
         low, high = self.clock.min(), self.clock.max()
         inside = [delay for delay in SAID if low <= delay <= high]
-        return inside[-6:] or [float(self.clock.median())]
+        if len(inside) > MOST:
+            inside = [inside[i] for i in np.linspace(0, len(inside) - 1, MOST).round().astype(int)]
+        return inside or [float(self.clock.median())]
 
     @cached_property
     def curve(self) -> xr.DataArray | None:
