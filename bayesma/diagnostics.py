@@ -23,6 +23,7 @@ __all__ = [
     "judged",
     "quantity_problems",
     "reported",
+    "scalars",
     "summary_table",
 ]
 
@@ -75,14 +76,23 @@ def summary_table(posterior: xr.Dataset, ci_prob: float) -> pd.DataFrame:
 
 
 def _flat(dataset: xr.Dataset) -> pd.Series[float]:
-    cells: dict[str, float] = {}
+    return pd.Series({label: float(array) for label, array in scalars(dataset).items()})
+
+
+def scalars(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Return every scalar of a dataset by the label that a summary gives it.
+
+    Variables may have the dims chain and draw, and one more, whose coordinates name its scalars.
+    """
+    found: dict[str, xr.DataArray] = {}
     for name, array in dataset.data_vars.items():
-        if not array.dims:
-            cells[str(name)] = float(array)
+        dims = [str(dim) for dim in array.dims if dim not in ("chain", "draw")]
+        if not dims:
+            found[str(name)] = array
             continue
-        for label, value in zip(array[array.dims[0]].values, array.values, strict=True):
-            cells[f"{name}[{label}]"] = float(value)
-    return pd.Series(cells)
+        for i, label in enumerate(array[dims[0]].values):
+            found[f"{name}[{label}]"] = array.isel({dims[0]: i}, drop=True)
+    return found
 
 
 def judged(posterior: xr.Dataset, plan: Design) -> xr.Dataset:

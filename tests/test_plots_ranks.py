@@ -33,10 +33,17 @@ def test_a_panel_for_each_number_and_at_most_twelve():
         "level[x[2]]",
         "tau",
     ]
-    many = plot_ranks(posterior(terms=20))
+    assert len(few.axes[0].collections) == 0  # no marks of a test of each panel
+
+
+def test_of_many_the_worst_are_drawn():
+    draws = posterior(terms=20)
+    apart = draws["level"].values + 3.0 * (np.arange(20) == 17) * (np.arange(4) == 2)[:, None, None]
+    many = plot_ranks(draws.assign(level=draws["level"].copy(data=apart)))
     assert len(many.axes) == 12
+    assert "level[x[17]]" in [axes.get_title() for axes in many.axes]
     (caption,) = [text.get_text() for text in many.texts if text.get_gid() == "caption"]
-    assert "first 12 of 21" in " ".join(caption.split())
+    assert "12 of 21 quantities whose R-hat is highest" in " ".join(caption.split())
     assert not plt.get_fignums()
 
 

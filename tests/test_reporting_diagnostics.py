@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import arviz_stats
 import numpy as np
 import pytest
 import xarray as xr
 from fits import EIGHT_ROWS, conjugate_fit, prior_fit
 
 import bayesma as bm
-from bayesma.reporting.blocks import Items, Picture, Table, Words
+from bayesma.reporting.blocks import Fold, Items, Picture, Section, Table, Words
 from bayesma.reporting.material import Material
 from bayesma.reporting.sections.convergence import convergence
 from bayesma.reporting.sections.predictive import predictive, statistics_of
@@ -35,7 +36,8 @@ def changed(fit, **variables):
 
 
 def tables(blocks):
-    return {block.name: block.frame for block in blocks if isinstance(block, Table)}
+    found = Section("s", "S", tuple(blocks)).flat()
+    return {block.name: block.frame for block in found if isinstance(block, Table)}
 
 
 def words(blocks):
@@ -87,6 +89,57 @@ def test_divergences_are_counted_by_chain():
     assert "7 transitions diverged" in words(blocks)
 
 
+def test_what_is_made_of_the_quantities_is_judged_as_well():
+    fit = prior_fit("ketamine_pain", draws=1000)
+    blocks = convergence(Material(fit))
+    assert fit.converged
+    table = tables(blocks)["convergence-answers"].set_index("quantity")
+    assert "half-life, regimen = single" in table.index
+    # A half-life on log2 is a sum of parameters: the same draws by another route.
+    terms = fit.posterior["log2_half_life"]
+    names = list(terms["log2_half_life_term"].values)
+    single = [n for n in names if "repeated" not in n]
+    draws = terms.sel(log2_half_life_term=single).sum("log2_half_life_term").values
+    expected = arviz_stats.rhat(draws)
+    # Rounding decides which of two draws at the same distance from the median is further.
+    assert table.loc["half-life, regimen = single", "R-hat"] == pytest.approx(expected, rel=1e-4)
+    assert tables(blocks)["convergence-quantities"]["quantity"].isin(table.index).sum() == 0
+    (fold,) = [block for block in blocks if isinstance(block, Fold)]
+    assert fold.summary.endswith("all ok")
+
+
+def test_low_energy_and_long_paths_are_told(fit):
+    # A random walk takes steps that are short beside its spread.
+    rng = np.random.default_rng(1)
+    energy = rng.normal(size=(4, 1000))
+    energy[2] = np.cumsum(energy[2])
+    reached = np.zeros((4, 1000), bool)
+    reached[1, :12] = True
+    groups = {name: node.dataset for name, node in fit.tree.children.items()}
+    dims = ("chain", "draw")
+    groups["sample_stats"] = groups["sample_stats"].assign(
+        energy=(dims, energy), reached_max_treedepth=(dims, reached)
+    )
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs = fit.tree.attrs
+    blocks = convergence(Material(bm.Fit(tree, fit.design)))
+    said = words(blocks)
+    assert "BFMI below 0.3 in chain 3:" in said
+    assert "12 of 4,000 transitions ended at the longest path" in said
+    found = tables(blocks)["convergence-sampler"].set_index("chain")
+    # Betancourt's ratio by hand.
+    own = (np.diff(energy[0]) ** 2).mean() / energy[0].var()
+    assert found.loc[1, "BFMI"] == pytest.approx(own, rel=0.01)  # by sums or means of 1,000
+    assert found["energy"].tolist() == ["ok", "ok", "low: the tails may be missed", "ok"]
+
+
+def test_the_picture_of_chains_that_disagree_names_them(fit):
+    tau = fit.posterior["tau"]
+    other = changed(fit, tau=tau + 2.0 * (tau["chain"] == 0))
+    (ranks,) = [b for b in convergence(Material(other)) if isinstance(b, Picture)]
+    assert "Lines leave 0 most for tau." in ranks.alt
+
+
 def test_statistics_are_those_of_the_replicates(fit):
     table = statistics_of(fit, "posterior_predictive").set_index("statistic")
     made = fit.tree["posterior_predictive"]["y"].values.reshape(-1, 30)
@@ -119,6 +172,9 @@ def test_replicates_of_a_fit_that_did_not_converge_are_withheld():
     fit = prior_fit("ketamine_pain", divergent=5)
     blocks = predictive(Material(fit))
     assert list(tables(blocks)) == ["predictive-prior-rows"]
+    assert [block.name for block in blocks if isinstance(block, Picture)] == [
+        "predictive-prior-intervals"
+    ]
     assert "not printed, because the fit has not converged" in words(blocks)
 
 

@@ -13,6 +13,7 @@ from bayesma.plots.forest import plot_forest
 from bayesma.plots.funnel import plot_funnel
 from bayesma.plots.influence import plot_influence
 from bayesma.plots.ranks import plot_ranks
+from bayesma.plots.replicated_rows import plot_replicated_rows
 from bayesma.plots.replicates import plot_replicates
 from bayesma.plots.risk_of_bias import plot_risk_of_bias
 from bayesma.plots.sensitivity import plot_sensitivity
@@ -33,6 +34,7 @@ __all__ = [
     "plot_influence",
     "plot_prior_predictive",
     "plot_ranks",
+    "plot_replicated_rows",
     "plot_replicates",
     "plot_risk_of_bias",
     "plot_sensitivity",

@@ -7,11 +7,13 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from bayesma.plots.panels import laid_out
 
 __all__ = ["plot_replicates"]
 
+Floats = NDArray[np.float64]
 Group = Literal["prior_predictive", "posterior_predictive"]
 
 # Replicates drawn, and where rows are many; spans of the data by which the axis goes beyond them.
@@ -53,18 +55,33 @@ def plot_replicates(tree: xr.DataTree, group: Group = "posterior_predictive") ->
         figure_kwargs={"figsize": (6.4, 3.9), "layout": "none"},
     )
     figure: Figure = found.viz["figure"].item()
-    y = observed["y"].values
-    span = np.ptp(y) or 1.0
+    ends = _ends(observed["y"].values, shown["y"].values)
     (axes,) = figure.axes
-    axes.set_xlim(y.min() - REACH * span, y.max() + REACH * span)
+    axes.set_xlim(*ends)
+    axes.spines[["top", "right"]].set_visible(False)
     axes.set_ylim(0, 1)
     axes.set_xlabel("")
     axes.tick_params(labelsize=8)
     caption = (
-        f"Black: the observed effects. Blue: {count} replicated tables of the same rows. The axis "
-        "ends one span of the data beyond them."
+        f"Black: the observed effects. Blue: {count} replicated tables of the same rows."
+        f"{_outside(shown['y'].values, ends)}"
     )
     return laid_out(figure, caption, "effect", "share of rows at or below")
+
+
+def _ends(y: Floats, made: Floats) -> tuple[float, float]:
+    """Return the ends of the axis: the data, widened to the replicates by at most their span."""
+    span = float(np.ptp(y)) or 1.0
+    finite = made[np.isfinite(made)]
+    low, high = (float(end) for end in np.quantile(finite, [0.001, 0.999]))
+    low = min(y.min(), max(low, y.min() - REACH * span))
+    high = max(y.max(), min(high, y.max() + REACH * span))
+    return float(low - 0.03 * (high - low)), float(high + 0.03 * (high - low))
+
+
+def _outside(made: Floats, ends: tuple[float, float]) -> str:
+    share = float(((made < ends[0]) | (made > ends[1])).mean())
+    return f" {share:.1%} of replicated effects lie beyond the axis." if share >= 0.0005 else ""
 
 
 def _few(drawn: xr.Dataset, count: int) -> xr.Dataset:

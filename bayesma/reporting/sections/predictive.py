@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesma.plots import plot_replicates
+from bayesma.measures import MEASURES
+from bayesma.plots import plot_replicated_rows, plot_replicates
 from bayesma.posterior import Fit
 from bayesma.reporting.blocks import Block, Link, Picture, Table, Words
 from bayesma.reporting.material import Material
@@ -63,10 +64,8 @@ def predictive(material: Material) -> tuple[Block, ...]:
 def _checked(fit: Fit, group: Group, name: str) -> Iterator[Block]:
     when = "priors" if group == "prior_predictive" else "fitted model"
     if len(fit.design.effects) < FEW:
-        yield Table(
-            f"{name}-rows", f"Each row, and what the {when} would find", _by_row(fit, group)
-        )
-        yield Words(MEANING, "note")
+        yield _rows_pictured(fit, group, name, when)
+        yield Words(MEANING.replace("tables in which the number is", "rows that lie"), "note")
         return
     table = statistics_of(fit, group)
     yield Table(f"{name}-statistics", f"The table's statistics under the {when}", table)
@@ -85,6 +84,22 @@ def _checked(fit: Fit, group: Group, name: str) -> Iterator[Block]:
         f"Cumulative distribution of the {len(fit.design.effects)} observed effects, and of "
         f"replicated tables from the {when}.",
         plot_replicates(fit.tree, group),
+    )
+
+
+def _rows_pictured(fit: Fit, group: Group, name: str, when: str) -> Picture:
+    table = _by_row(fit, group)
+    measure = fit.design.effects.measure
+    label = MEASURES[measure].label if measure in MEASURES else "effect"
+    inside = (table["observed"] >= table["95% low"]) & (table["observed"] <= table["95% high"])
+    said = f"{int(inside.sum())} of {len(table)} observed effects lie in the 95% interval"
+    twin = f"Each row, and what the {when} would find"
+    return Picture(
+        f"{name}-intervals",
+        f"Observed effects over those of the {when}: {said}.",
+        f"Intervals of replicates from the {when}, one per row, with the observed effect: {said}.",
+        plot_replicated_rows(table, label),
+        Table(f"{name}-rows", twin, table, mark="row"),
     )
 
 

@@ -30,7 +30,7 @@ def sensitivity(material: Material) -> tuple[Block, ...]:
     with warnings.catch_warnings():
         # ArviZ says of single weighings that few draws carry them: of no use without its names.
         warnings.filterwarnings("ignore", message="Estimated shape parameter of Pareto")
-        table = material.quietly(lambda: prior_sensitivity(material.fit))
+        table = material.quietly(lambda: prior_sensitivity(material.fit, by="prior"))
     moved = table[table["verdict"] != NEITHER]
     return (
         Words(WHAT),
