@@ -193,6 +193,16 @@ def replicates(simulated: bm.Fit) -> Figure:
     return figure
 
 
+def rows_again(fit: bm.Fit) -> Figure:
+    """The same where rows are few.
+
+    Each row over what the fitted model would find in its place; the table is the report's.
+    """
+    tables = bm.report(fit).tables
+    figure = bm.plot_replicated_rows(tables["predictive-posterior-rows"])
+    return figure
+
+
 def risk_of_bias() -> Figure:
     """Risk of bias.
 

@@ -144,8 +144,8 @@ def _computation() -> Iterator[Item]:
         "Convergence of chains",
         "Evidence for every parameter and derived value",
         "partly",
-        "R-hat of every parameter, divergences, energy; what is computed from the draws, such as "
-        "a contrast, is not diagnosed by itself.",
+        "R-hat of every parameter, mean effect, half-life and time to loss; divergences, energy. "
+        "Other contrasts are not diagnosed by themselves.",
         "convergence",
         posterior=True,
     )
@@ -154,8 +154,8 @@ def _computation() -> Iterator[Item]:
         "Resolution of chains",
         "Effective sample sizes for every parameter and derived value",
         "partly",
-        "Bulk and tail, of every parameter; intervals are equal-tailed, which need fewer draws "
-        "than those of highest density.",
+        "Bulk and tail, of the same; intervals are equal-tailed, which need fewer draws than "
+        "those of highest density.",
         "convergence",
         posterior=True,
     )
