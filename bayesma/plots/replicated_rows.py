@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -62,7 +64,7 @@ def plot_replicated_rows(table: pd.DataFrame, label: str = "effect") -> Figure:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_xlabel(label, fontsize=9)
     caption = "Diamond: observed. Line and dot: 95% interval and median of replicates."
-    style = {"fontsize": SMALL, "color": "0.35", "va": "bottom", "gid": "caption"}
+    style: dict[str, Any] = {"fontsize": SMALL, "color": "0.35", "va": "bottom", "gid": "caption"}
     figure.text(0.12 / WIDTH, 0.08 / height, caption, **style)
     return figure
 
