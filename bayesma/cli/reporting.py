@@ -53,7 +53,7 @@ def write_report(
     tables: Annotated[
         Path | None, typer.Option(help="Write every table into this folder, too.")
     ] = None,
-    tables_as: Annotated[str, typer.Option(help="csv, md or tex.")] = "csv",
+    tables_as: Annotated[str, typer.Option(help="Format of --tables: csv, md or tex.")] = "csv",
     figures: Annotated[
         Path | None, typer.Option(help="Write every figure into this folder, too, as SVG.")
     ] = None,
@@ -61,7 +61,7 @@ def write_report(
 ) -> None:
     """Write the report of a fit: one HTML page. Exit status 1 if the fit has not converged."""
     if tables_as not in KINDS:
-        raise QueryError(f"--tables-as {tables_as}; known: {', '.join(KINDS)}")
+        raise QueryError(f"--tables-as {tables_as}: known: {', '.join(KINDS)}")
     if not people and (delay is not None or assume):
         raise QueryError(f"{'--assume' if delay is None else '--delay'} belongs to --people")
     target = out or (folder if folder.is_dir() else folder.parent) / "report.html"

@@ -64,7 +64,8 @@ def report(
     Returns
     -------
     Report
-        With `.tables`, `.figures`, `.save`, `.save_tables` and `.save_figures`.
+        With `Report.tables`, `Report.figures`, `Report.save`, `Report.save_tables` and
+        `Report.save_figures`.
 
     Raises
     ------
