@@ -128,4 +128,6 @@ def _broken(title: str) -> str:
     """Return a label in lines, broken after a bracket sooner than within a word."""
     if len(title) <= LETTERS:
         return title
-    return "\n".join(textwrap.wrap(title.replace("[", "[ ", 1), LETTERS)).replace("[ ", "[")
+    return "\n".join(
+        textwrap.wrap(title.replace("[", "[ ", 1), LETTERS, break_long_words=False)
+    ).replace("[ ", "[")
