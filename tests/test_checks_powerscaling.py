@@ -232,6 +232,19 @@ def test_a_flat_prior_moves_nothing():
     assert (table["likelihood"] > 0.05).all()
 
 
+def test_draws_on_a_grid_are_weighed_as_those_between():
+    prior = bm.priors.normal(1.3, 0.1)
+    fit = normal_fit(*conjugate(prior), prior)
+    level = fit.posterior["level"]
+    rounded = fit.posterior.assign(level=level.round(1))
+    # A quarter of the draws and more lie at the prior's mode: the largest weights are equal.
+    assert (rounded["level"] == 1.3).mean() > 0.25
+    coarse = bm.prior_sensitivity(Fit(xr.DataTree.from_dict({"posterior": rounded}), fit.design))
+    fine = bm.prior_sensitivity(fit)
+    # Rounding to a whole posterior SD costs a fifth of a distance at most.
+    np.testing.assert_allclose(coarse["prior"], fine["prior"], rtol=0.2)
+
+
 def test_the_stored_likelihood_is_the_one_that_would_be_computed(fit):
     bare = Fit(xr.DataTree.from_dict({"posterior": fit.posterior}), fit.design)
     pd.testing.assert_frame_equal(

@@ -29,6 +29,8 @@ Floats = NDArray[np.float64]
 
 # Kallioinen et al. 2024, section 4.1; ArviZ's own.
 THRESHOLD = 0.05
+# Of the spread of log densities: by this much ties are broken.
+TIE = 1e-9
 CONFLICT, STRONG, NEITHER = "prior-data conflict", "strong prior / weak likelihood", "-"
 QUIET = "no reported quantity is sensitive to the priors"
 MEANINGS = {
@@ -124,16 +126,31 @@ def _scalable(fit: Fit, answers: Sequence[Answer]) -> tuple[xr.DataTree, list[st
     """Return the groups that ArviZ scales, and the names of the priors."""
     plan, dims = fit.design, ("chain", "draw")
     draws = {str(name): array.values for name, array in fit.posterior.data_vars.items()}
-    priors = log_priors(plan, draws)
+    priors = {name: _untied(array) for name, array in log_priors(plan, draws).items()}
     shape = answers[0].draws.shape
     coords = {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
     values = np.stack([a.draws for a in answers], axis=-1)
     groups = {
         "posterior": xr.Dataset({"answer": ((*dims, "one"), values)}, coords),
         "log_prior": xr.Dataset({name: (dims, array) for name, array in priors.items()}, coords),
-        "log_likelihood": xr.Dataset({"y": (dims, _log_likelihood(fit, plan, draws))}, coords),
+        "log_likelihood": xr.Dataset(
+            {"y": (dims, _untied(_log_likelihood(fit, plan, draws)))}, coords
+        ),
     }
     return xr.DataTree.from_dict(groups), list(priors)
+
+
+def _untied(values: Floats) -> Floats:
+    """Return log densities of which no two are the same, where they vary at all.
+
+    ArviZ smooths the largest weights and refuses a tail of equal ones, which draws on a grid
+    have. They are moved by up to a billionth of their spread.
+    """
+    spread = np.ptp(values)
+    if not spread > 0 or len(np.unique(values)) == values.size:
+        return values
+    order = np.random.default_rng(0).permutation(values.size).reshape(values.shape)
+    return np.asarray(values + TIE * spread * order / values.size)
 
 
 def _log_likelihood(fit: Fit, plan: Design, draws: dict[str, Floats]) -> Floats:
