@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import nutpie
+import pymc as pm
 import pytest
 
 from bayesma import priors
@@ -54,6 +55,18 @@ def test_data_are_no_part_of_the_code(known):
 )
 def test_all_else_is(known, other):
     assert not same_code(known, other())
+
+
+def test_the_same_graph_under_other_names_or_dims_is_other_code():
+    def doubled(name, dims=None):
+        with pm.Model(coords={"row": ["a", "b"], "arm": ["a", "b"]}) as found:
+            x = pm.Normal("x", shape=2)
+            pm.Deterministic(name, 2 * x, dims=dims)
+        return found
+
+    assert same_code(doubled("twice", "row"), doubled("twice", "row"))
+    assert not same_code(doubled("twice", "row"), doubled("double", "row"))
+    assert not same_code(doubled("twice", "row"), doubled("twice", "arm"))
 
 
 class Code:

@@ -91,6 +91,24 @@ def test_the_answer_has_three_sentences_with_the_models_numbers(fading):
         assert not re.search(r"[.!?] [A-Z]", text)
 
 
+def test_a_half_life_of_all_rows_is_told():
+    # No factor by which the effect fades: one half-life, 2^3 d.
+    spec = bm.ModelSpec(peak="1 + (1 | study)", half_life="1")
+    fit = with_draws(flat_fit(spec=spec), log2_half_life=3.0)
+    assert re.match(r"It halves in 8(\.0\d)? d \[[^]]*\]\.$", sentences(Material(fit))[1])
+
+
+def test_a_number_that_stands_at_its_mean_is_told():
+    fit = flat_fit(spec=bm.ModelSpec(peak="dose + (1 | study)", decay="none"))
+    assert ", averaged over dose as in the data, is " in sentences(Material(fit))[0]
+
+
+def test_a_probability_at_a_late_delay_is_said_to_be_of_the_sign(fading):
+    assert any("keeps its sign" in b.text for b in answer(Material(fading)) if hasattr(b, "text"))
+    flat = answer(Material(flat_fit()))
+    assert not any("keeps its sign" in b.text for b in flat if hasattr(b, "text"))
+
+
 def test_an_effect_below_0_has_the_probability_of_that_side():
     size, *_ = sentences(Material(with_draws(flat_fit(), level=-1.0)))
     assert size == (
@@ -238,6 +256,27 @@ def test_pooled_results_are_listed_with_what_stands_behind_them(ketamine):
     assert levels.loc["single", "Delays"] == "15 min to 3 d"
 
 
+def test_rows_beside_pooled_ones_are_not_called_pooled():
+    pooled = {"row_id": "P", "study": "P", "y": 2.0, "v": 0.2, "i2": 60.0, "members": "a;b"}
+    frame = pd.concat([EIGHT_ROWS, pd.DataFrame([pooled])], ignore_index=True)
+    members = pd.DataFrame(
+        {"row_id": ["a", "b"], "study": ["X", "Y"], "delay": [1.0, 2.0]}
+        | dict.fromkeys(("n_treated", "n_control"), [8, 8])
+    )
+    spec = bm.ModelSpec(peak="1 + (1 | study)", half_life="1")
+    fit = prior_fit(bm.effect_sizes(frame, members=members), spec)
+    found = rows(Material(fit))
+    assert found[0].text.startswith(
+        "1 published pooled result, which stands for 2 comparisons, and 8 effects of single "
+        "comparisons, from 6 studies"
+    )
+    assert tables(found)["data-pooled"]["Result"].tolist() == ["P"]
+    assert tables(found)["data-members"]["Comparison"].tolist() == ["a", "b"]
+    picture = next(b for b in found if isinstance(b, Picture))
+    assert "comparisons alone or behind pooled results" in picture.caption
+    assert report(fit).subtitle.startswith("9 effects, 1 of them pooled results, (SMD)")
+
+
 def test_every_note_is_told(ketamine):
     (listing,) = (b for b in rows(Material(ketamine)) if isinstance(b, Items))
     assert listing.items == tuple(f"{note}." for note in ketamine.notes)
@@ -298,6 +337,19 @@ def test_what_rests_on_convergence_is_no_where_there_is_none(ketamine):
     assert {"2B Convergence of chains", "3B Summary of the posterior", "5A Broad priors"} <= changed
     assert all(broken[name] == "no" for name in changed)
     assert broken["1D Formal specification"] == "yes"
+
+
+def test_what_is_not_on_the_page_is_not_claimed(ketamine, monkeypatch):
+    first = items(Material(ketamine))[0]
+    assert first.to == "crosscheck"
+    assert "classical answer" in first.reason
+    unconverged = items(Material(prior_fit("ketamine_pain", divergent=5)))[0]
+    monkeypatch.setattr(Material, "checked", False)
+    for item in (items(Material(ketamine))[0], unconverged):
+        assert item.to == "model"
+        assert "classical" not in item.reason
+    # Power-scaling moves priors a little; no other broad prior is tried.
+    assert statuses(ketamine)["5A Broad priors"] == "partly"
 
 
 def test_what_is_not_used_is_not_ticked(ketamine):
@@ -365,3 +417,4 @@ def test_a_page_that_did_not_converge_prints_no_answer():
     html = report(fit).html
     assert "The population mean effect" not in html
     assert "Equations of this very fit" in html
+    assert "How large is the effect (SMD)" in html  # the question is no answer

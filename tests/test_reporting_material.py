@@ -7,7 +7,8 @@ import pytest
 from fits import EIGHT_ROWS, prior_fit
 
 import bayesma as bm
-from bayesma.reporting.material import Material
+from bayesma.plots.lines import COLOURS
+from bayesma.reporting.material import LINES, Material
 
 
 def of(rows=EIGHT_ROWS, **spec):
@@ -66,3 +67,7 @@ def test_the_curve_is_the_model_s_over_the_delays_of_the_data():
         )
     # One formula: equal draws at equal points.
     np.testing.assert_array_equal(curve.values[..., :3], same.values[..., :3])
+
+
+def test_as_many_lines_as_a_picture_has_colours():
+    assert len(COLOURS) == LINES

@@ -114,12 +114,14 @@ def test_the_command_of_a_fit_is_one_that_the_command_line_takes():
         assert option in shown
 
 
-def test_without_a_model_file_python_makes_the_spec_again(ketamine):
-    lines, *_ = codes(ketamine)
+def test_without_a_model_file_python_makes_the_spec_again():
+    analysis = bm.load_analysis("ketamine_pain")
+    made = prior_fit(analysis.effects(), analysis.spec, draws=20)
+    lines, *_ = codes(made)
     spec = lines[lines.index("spec = ") : lines.index("fit = ")]
     found: dict[str, object] = {"bm": bm}
     exec(spec, found)
-    assert found["spec"] == ketamine.spec
+    assert found["spec"] == made.spec
     assert (
         "effects = bm.effect_sizes(table, measure='SMD', variance='LS', members=members)" in lines
     )

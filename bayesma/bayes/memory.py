@@ -57,6 +57,8 @@ def same_code(one: pm.Model, other: pm.Model) -> bool:
     """
     if dict(one.coords) != dict(other.coords):
         return False
+    if _names(one) != _names(other):
+        return False
     sides = [_inputs(model) for model in (one, other)]
     named = [[(var.name, var.type) for var in side] for side in sides]
     shapes = [[var.get_value().shape for var in model.data_vars] for model in (one, other)]
@@ -64,6 +66,12 @@ def same_code(one: pm.Model, other: pm.Model) -> bool:
         return False
     graphs = [_graph(model) for model in (one, other)]
     return len(graphs[0]) == len(graphs[1]) and equal_computations(*graphs, *sides)
+
+
+def _names(model: pm.Model) -> list[Any]:
+    """Return what the draws are called, in the order of the graph, and what they lie along."""
+    dims = model.named_vars_to_dims
+    return [(var.name, dims.get(var.name)) for var in (*model.free_RVs, *model.deterministics)]
 
 
 def _inputs(model: pm.Model) -> list[Any]:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bayesma.clock import effect_clock
 from bayesma.coders import level_text
+from bayesma.design import Design
 from bayesma.posterior import Fit
 
 __all__ = ["DELAY_BINS", "UNREPORTED", "evidence_map"]
@@ -57,9 +58,15 @@ def evidence_map(fit: Fit) -> pd.DataFrame:
     else:
         grouped = with_unit.groupby(list(keys), observed=True, sort=True)
         table = grouped.agg(**counted).reset_index()
-    pooled = plan.pooling is not None
-    table.attrs = {"counts": "comparisons behind pooled results" if pooled else "effects"}
+    table.attrs = {"counts": _counted(plan)}
     return table
+
+
+def _counted(plan: Design) -> str:
+    if plan.pooling is None:
+        return "effects"
+    alone = "" if plan.pooled.all() else "alone or "
+    return f"comparisons {alone}behind pooled results"
 
 
 def _binned(points: pd.DataFrame) -> pd.Categorical:

@@ -20,7 +20,7 @@ from bayesma.queries.curves import draws_of
 from bayesma.queries.grids import combinations_of, point_dataset, points_of
 from bayesma.reporting.material import Material
 
-__all__ = ["agreement", "fading", "points", "prospects"]
+__all__ = ["agreement", "check_measure", "fading", "points", "prospects"]
 
 # Up to so many levels have an early and a late effect; with more there is one of each.
 TWICE = 3
@@ -75,11 +75,11 @@ def fading(material: Material) -> tuple[pd.DataFrame, pd.DataFrame | None, int]:
     plan = material.fit.design
     asked = grid(material.fit, **{name: material.at[name] for name in plan.cells})
     # Cells that no row has are no answer.
-    keys = cell_keys(pd.DataFrame({n: asked[n].values for n in plan.cells}), plan.cells)
-    held = [i for i, key in enumerate(keys) if key in plan.references] if plan.cells else [0]
+    keys = cell_keys(combinations_of(asked), plan.cells)
+    held = [i for i, key in enumerate(keys) if key in plan.references]
     some = asked.isel(point=held[:MOST])
     lives = summary(half_life(material.fit, some))
-    lives["seen"] = [_seen(material, key) for key in (keys[i] for i in held[:MOST])] or [True]
+    lives["seen"] = [_seen(material, keys[i]) for i in held[:MOST]]
     return lives, _persistent(material, some), max(len(held) - MOST, 0)
 
 
@@ -106,6 +106,12 @@ def _persistent(material: Material, asked: xr.Dataset) -> pd.DataFrame | None:
     return frame[by].assign(median=median, ci_low=low, ci_high=high)
 
 
+def check_measure(material: Material, other: Fit) -> None:
+    """Refuse another model whose effects are not on the scale of the report's."""
+    if other.design.effects.measure != material.measure:
+        raise BayesmaError(f"its measure is {other.design.effects.measure}")
+
+
 def agreement(material: Material, other: Fit) -> tuple[pd.Series[bool], pd.DataFrame]:
     """Return at which points of the answer two models agree, and what each says.
 
@@ -116,8 +122,7 @@ def agreement(material: Material, other: Fit) -> tuple[pd.Series[bool], pd.DataF
     BayesmaError
         If the other model cannot be asked the same.
     """
-    if other.design.effects.measure != material.measure:
-        raise BayesmaError(f"its measure is {other.design.effects.measure}")
+    check_measure(material, other)
     mine, _ = points(material)
     names = list(material.at)
     fades = bool(other.spec.family.parameters)

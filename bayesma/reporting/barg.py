@@ -51,7 +51,7 @@ class Item:
 def items(material: Material) -> tuple[Item, ...]:
     """Return every item with its status for this fit."""
     found = (
-        *_preamble(),
+        *_preamble(material),
         *_model(material),
         *_computation(),
         *_posterior(material),
@@ -66,15 +66,17 @@ def items(material: Material) -> tuple[Item, ...]:
     )
 
 
-def _preamble() -> Iterator[Item]:
+def _preamble(material: Material) -> Iterator[Item]:
+    # The cross-check of many exact rows is left to the reader.
+    beside = material.converged and material.checked
     yield Item(
         "Preamble A",
         "Why Bayesian",
         "What a Bayesian analysis gives that another would not",
         "yes",
-        "Probabilities of effects and half-lives, with priors where few rows speak; beside it "
-        "stands the classical answer.",
-        "crosscheck",
+        "Probabilities of effects and half-lives, with priors where few rows speak"
+        + ("; beside it stands the classical answer." if beside else "."),
+        "crosscheck" if beside else "model",
     )
     yield Item("Preamble B", "Goals", "What the analysis is for", "yes", "The question.", "answer")
 
@@ -238,8 +240,8 @@ def _sensitivity(material: Material) -> Iterator[Item]:
         "5A",
         "Broad priors",
         "How the posterior changes with other broad priors",
-        "yes",
-        f"{ways}.",
+        "partly",
+        f"{ways}; no other prior is fitted.",
         "sensitivity",
         posterior=True,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bayesma.reporting.blocks import Block, Link, Section, Words
 from bayesma.reporting.material import Material
-from bayesma.reporting.sections.answer import answer
+from bayesma.reporting.sections.answer import answer, asked
 from bayesma.reporting.sections.comparisons import comparisons
 from bayesma.reporting.sections.convergence import convergence
 from bayesma.reporting.sections.crosscheck import crosscheck
@@ -80,5 +80,7 @@ def sections_of(material: Material) -> tuple[Section, ...]:
 
 def _blocks(entry: Entry, material: Material) -> tuple[Block, ...]:
     if entry.answers and not material.converged:
-        return (Words(WITHHELD, "alarm", (Link("What is wrong", "convergence"),)),)
+        withheld = Words(WITHHELD, "alarm", (Link("What is wrong", "convergence"),))
+        # The question is no answer.
+        return (asked(material), withheld) if entry.write is answer else (withheld,)
     return entry.write(material)

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesma.coders import AVERAGE
+from bayesma.errors import BayesmaError
 from bayesma.posterior import Fit
 from bayesma.queries import (
     compare_regimens,
@@ -20,6 +21,7 @@ from bayesma.queries import (
     time_to_loss,
 )
 from bayesma.reporting.blocks import Block, Table, Words
+from bayesma.reporting.answers import check_measure
 from bayesma.reporting.material import Material
 from bayesma.reporting.texts import chance, delay_text, duration_text, estimate
 
@@ -71,14 +73,23 @@ def models_side_by_side(material: Material) -> list[Block]:
     """Return the answers of all models side by side."""
     own = _name(material.fit, material.beside)
     answers = {own: _answers(material, material)}
+    reasons = {}
     for name, fit in material.beside.items():
         other = Material(fit, material.seed)
-        answers[name] = _answers(material, other) if other.converged else {}
+        if not other.converged:
+            answers[name] = {}
+            continue
+        try:
+            check_measure(material, fit)
+            answers[name] = _answers(material, other)
+        except BayesmaError as error:
+            reasons[name] = str(error)
     rows = list(dict.fromkeys(row for answer in answers.values() for row in answer))
     columns = {"Median and 95% interval": rows} | {
         name: [found.get(row, "") for row in rows] for name, found in answers.items()
     }
     wrong = [name for name, found in answers.items() if not found]
+    told = [Words(f"{name} cannot stand beside it: {why}.", "note") for name, why in reasons.items()]
     blocks: list[Block] = [
         Table(
             "comparisons-models",
@@ -95,7 +106,7 @@ def models_side_by_side(material: Material) -> list[Block]:
     if wrong:
         names = ", ".join(wrong)
         blocks.append(Words(f"Not converged, and so not printed: {names}.", "caution"))
-    return blocks
+    return [*blocks, *told]
 
 
 def _name(fit: Fit, taken: Mapping[str, Fit]) -> str:

@@ -22,12 +22,12 @@ from bayesma.queries import decay_curve, grid
 if TYPE_CHECKING:
     from bayesma.translation import Translation
 
-__all__ = ["Material"]
+__all__ = ["LINES", "Material"]
 
 # Delays that people say, in days; tables name those inside the data.
 SAID = (1 / 24, 0.25, 1.0, 3.0, 7.0, 14.0, 28.0, 84.0, 182.0)
-# Lines that one picture can tell apart.
-LINES = 8
+# Lines that one picture can tell apart, as `plot_decay` has colours and markers.
+LINES = 7
 MOST = 6
 STEPS = 120
 # Rows of an exact likelihood whose classical twin takes no longer than the rest of a report.
@@ -138,9 +138,13 @@ class Material:
         """
         if self.given_check is not None:
             return self.given_check
-        if self.fit.design.exact is not None and len(self.fit.design.effects) > EXACT_ROWS:
-            return None
-        return self.quietly(lambda: cross_check(self.fit))
+        return self.quietly(lambda: cross_check(self.fit)) if self.checked else None
+
+    @property
+    def checked(self) -> bool:
+        """Whether a cross-check stands in the report."""
+        few = self.fit.design.exact is None or len(self.fit.design.effects) <= EXACT_ROWS
+        return few or self.given_check is not None
 
     @staticmethod
     def quietly[T](ask: Callable[[], T]) -> T:

@@ -93,7 +93,10 @@ def _binds(plan: Design, name: str) -> str:
 def _tau_words(plan: Design) -> str:
     names = ", and that by ".join(plan.groups.names)
     average = ", the average over rows" if plan.varying_tau else ""
-    return f"standard deviation of true effects by {names}{average}"
+    zero = " where the mean is 0" if plan.kappa_names else ""
+    student = plan.spec.population == "student"
+    what = "scale of the Student-t" if student else "standard deviation"
+    return f"{what} of true effects by {names}{average}{zero}"
 
 
 def _average_words(plan: Design, base: str) -> str:

@@ -15,6 +15,7 @@ __all__ = ["chance", "delay_text", "duration_text", "estimate", "floored", "head
 LARGE = 1000.0
 # Effects this much smaller than the median of their table are 0 for every purpose.
 NOTHING, LEAST = 1e-4, 1e-3
+NO_EFFECT = ("P(", "One trial P(", "Ratio")
 
 
 def estimate(median: float, low: float, high: float, digits: int = 2) -> str:
@@ -62,7 +63,8 @@ def floored(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table of effects in which what has faded to nothing is 0, not 1e-122."""
     out = frame.copy()
     floats = [name for name in out if pd.api.types.is_float_dtype(out[name])]
-    names = [name for name in floats if "(d)" not in str(name)]  # days are no effects
+    # Days, probabilities and ratios are no effects.
+    names = [n for n in floats if "(d)" not in str(n) and not str(n).startswith(NO_EFFECT)]
     values = np.abs(out[names].to_numpy(dtype=float))
     finite = values[np.isfinite(values)]
     least = min(NOTHING * float(np.median(finite)), LEAST) if len(finite) else 0.0

@@ -79,6 +79,13 @@ def report(
     return made
 
 
+def _rows_words(fit: Fit) -> str:
+    pooled = fit.design.pooled
+    if pooled.all():
+        return "pooled results"
+    return f"effects, {int(pooled.sum())} of them pooled results," if pooled.any() else "effects"
+
+
 def _title(fit: Fit) -> str:
     model = fit.provenance.get("model")
     return str(model["title"]) if model else "A meta-analysis of drug effects"
@@ -87,7 +94,7 @@ def _title(fit: Fit) -> str:
 def _subtitle(fit: Fit) -> str:
     effects, spec = fit.design.effects, fit.spec
     return (
-        f"{len(effects)} {'pooled results' if fit.design.pooling is not None else 'effects'} "
+        f"{len(effects)} {_rows_words(fit)} "
         f"({effects.measure}); peak = {spec.peak}; decay = {spec.decay}; "
         f"likelihood = {'exact' if fit.design.exact is not None else 'normal'}"
     )

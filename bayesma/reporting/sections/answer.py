@@ -24,10 +24,14 @@ from bayesma.reporting.phrases import (
     share,
 )
 
-__all__ = ["answer"]
+__all__ = ["answer", "asked"]
 
 # Drugs named in the question.
 DRUGS = 4
+SAME_SIDE = (
+    "A mean effect keeps its sign in every form of decay: P(> 0) at a late delay is that of its "
+    "having been positive, not of anything being left. How much is left is what the intervals say."
+)
 LINKS = (
     Link("Curves", "decay"),
     Link("Half-lives and contrasts", "comparisons"),
@@ -38,17 +42,23 @@ LINKS = (
 def answer(material: Material) -> tuple[Block, ...]:
     """Return the question, three sentences, what to beware of, and what other models say."""
     blocks: list[Block] = [
-        Words(material.question or question_of(material)),
+        asked(material),
         *(
             Words(text, links=(link,))
             for text, link in zip(sentences(material), LINKS, strict=True)
         ),
         Words(_sign_words(material), "note"),
+        *([Words(SAME_SIDE, "note")] if material.fades else []),
     ]
     if problems := material.fit.problems:
         blocks.append(Items(tuple(f"{p[:1].upper()}{p[1:]}." for p in problems), "caution"))
     beside = tuple(_beside(material, name, fit) for name, fit in material.beside.items())
     return (*blocks, *([Items(beside)] if beside else []))
+
+
+def asked(material: Material) -> Words:
+    """Return the question, in the reviewer's own words where there are any."""
+    return Words(material.question or question_of(material))
 
 
 def question_of(material: Material) -> str:
@@ -77,7 +87,9 @@ def _size(material: Material) -> str:
         numbers = f"{interval(*_ends(record))}{_when(material, record)} ({_side(record)})"
         found.setdefault(_for(list(material.at), record), []).append(numbers)
     parts = [f"{listed(numbers)}{cell}" for cell, numbers in found.items()]
-    averaged = [name.replace("_", " ") for name in material.factors if name not in material.at]
+    # Numbers too: they stand at their mean.
+    covariates = material.fit.design.covariates
+    averaged = [name.replace("_", " ") for name in covariates if name not in material.at]
     over = f", averaged over {listed(averaged)} as in the data," if averaged else ""
     return (
         f"The population mean effect ({material.measure}, median with 95% interval){over} is "

@@ -34,6 +34,8 @@ __all__ = ["comparisons"]
 
 # A picture of more contrasts than these names fewer delays.
 PAIRS, FEWER = 2, 3
+# Lines that `plot_contrast` sets on a page.
+DRAWN = 40
 
 
 def comparisons(material: Material) -> tuple[Block, ...]:
@@ -120,15 +122,22 @@ def _contrasts(material: Material) -> list[Block]:
         f"{estimand[:1].upper()}{estimand[1:]}; posterior medians and 95% intervals",
         frame,
     )
-    picture = Picture(
-        "comparisons-contrast",
-        f"Difference in mean effect ({material.measure}) from {lead} {reference}, and the "
-        "probability that it is above 0.",
-        f"Posterior densities of differences from {lead} {reference}. {said}.",
-        plot_contrast(draws),
-        twin,
-    )
-    blocks: list[Block] = [picture]
+    blocks: list[Block] = []
+    if draws.sizes["point"] > DRAWN:
+        count = draws.sizes["point"]
+        told = f"{count} differences are too many for one picture; the table holds them."
+        blocks += [Words(told), twin]
+    else:
+        blocks.append(
+            Picture(
+                "comparisons-contrast",
+                f"Difference in mean effect ({material.measure}) from {lead} {reference}, and the "
+                "probability that it is above 0.",
+                f"Posterior densities of differences from {lead} {reference}. {said}.",
+                plot_contrast(draws),
+                twin,
+            )
+        )
     if (table["p_other_sign"] > UNSTABLE).any():
         blocks.append(
             Words(

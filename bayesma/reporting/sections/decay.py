@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import xarray as xr
 
@@ -9,7 +11,7 @@ from bayesma.plots import plot_decay
 from bayesma.queries import decay_curve, grid, study_points, summary
 from bayesma.queries.grids import delay_range
 from bayesma.reporting.blocks import Block, Picture, Table, Words
-from bayesma.reporting.material import Material
+from bayesma.reporting.material import LINES, Material
 from bayesma.reporting.texts import delay_text, estimate, floored, head
 
 __all__ = ["decay"]
@@ -28,7 +30,7 @@ def decay(material: Material) -> tuple[Block, ...]:
     else:
         estimand = str(curve.attrs["estimand"])
         blocks.append(Words(f"{estimand[:1].upper()}{estimand[1:]}."))
-        blocks += [_picture(material, curve, "decay-curves", ""), *_beyond(material)]
+        blocks += [*_picture(material, curve, "decay-curves", ""), *_beyond(material)]
     for number, (name, fit) in enumerate(material.beside.items(), 1):
         blocks += _beside(Material(fit, material.seed), name, f"decay-beside-{number}")
     return tuple(blocks)
@@ -40,23 +42,28 @@ def _beside(other: Material, name: str, block: str) -> list[Block]:
         return [Words(f"{name}: has not converged, so its curve is not drawn.", "caution")]
     if other.curve is None:
         return [Words(f"{name}: has no decay; its effect is the same at every delay.")]
-    return [_picture(other, other.curve, block, f"{name}: ")]
+    return _picture(other, other.curve, block, f"{name}: ")
 
 
-def _picture(material: Material, curve: xr.DataArray, name: str, whose: str) -> Picture:
-    rows = study_points(material.fit, curve)
-    figure = plot_decay(curve, rows, log_delay=True)
+def _picture(material: Material, curve: xr.DataArray, name: str, whose: str) -> list[Block]:
+    """Return the curves with their table; the table alone where they are too many to draw."""
     table = _table(material)
-    lead = f" by {material.lead}" if material.lead else ""
-    said = f"{whose}population mean effect{lead}, decay = {material.fit.spec.decay}."
-    caption = f"{said[0].upper()}{said[1:]}"
-    alt = f"{whose}decay curves of the mean effect ({material.measure}){lead}. {_said(table)}"
     twin = Table(
         f"{name}-table",
         f"{whose}mean effect ({material.measure}) at delays people say; median, 95% interval",
         table,
     )
-    return Picture(name, caption, alt, figure, twin)
+    lines = math.prod(len(levels) for levels in material.at.values())
+    if lines > LINES:
+        told = f"{whose}{lines} curves cannot be told apart in one picture; the table holds them."
+        return [Words(told), twin]
+    rows = study_points(material.fit, curve)
+    figure = plot_decay(curve, rows, log_delay=True)
+    lead = f" by {material.lead}" if material.lead else ""
+    said = f"{whose}population mean effect{lead}, decay = {material.fit.spec.decay}."
+    caption = f"{said[0].upper()}{said[1:]}"
+    alt = f"{whose}decay curves of the mean effect ({material.measure}){lead}. {_said(table)}"
+    return [Picture(name, caption, alt, figure, twin)]
 
 
 def _table(material: Material) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def influence(material: Material) -> tuple[Block, ...]:
     return (
         Words(_prediction(table)),
         _trust(table),
-        Words(_most(ordered)),
+        Words(_most(table, ordered)),
         *_pictures(table, ordered),
         _ten(ordered),
         *(Words(str(note), "note") for note in table.attrs["notes"]),
@@ -95,7 +95,7 @@ def _trust(table: pd.DataFrame) -> Words:
     )
 
 
-def _most(ordered: pd.DataFrame) -> str:
+def _most(table: pd.DataFrame, ordered: pd.DataFrame) -> str:
     sure = ordered[ordered["verdict"] == OK]
     if sure.empty:
         return "No study's weights can be trusted, so that no change can be named."
@@ -109,7 +109,8 @@ def _most(ordered: pd.DataFrame) -> str:
         f"deviations. {int((others >= 0.5).sum())} of {len(sure)} move it by half a standard "
         "deviation or more."
     )
-    signs = ordered[(ordered["without"] * ordered["answer"] < 0)]
+    # At every point: a study may turn a sign elsewhere than where it moves the mean most.
+    signs = table[table["without"] * table["answer"] < 0].drop_duplicates("study")
     if signs.empty:
         return f"{text} No study's removal turns the sign of the posterior mean."
     return f"{text} The sign of the posterior mean turns without {', '.join(signs['study'])}."

@@ -43,9 +43,14 @@ def _opening(material: Material) -> str:
     studies = counted(plan.frame["study"].nunique(), "study", "studies")
     if plan.pooling is None:
         return f"{counted(len(plan.effects), 'effect')} from {studies}, read from {_source(plan)}."
+    pooled = int(plan.pooled.sum())
+    behind = int(plan.pooled[plan.pooling.row].sum())
+    single = len(plan.effects) - pooled
     return (
-        f"{counted(int(plan.pooled.sum()), 'published pooled result')}, which stand for "
-        f"{counted(len(plan.frame), 'comparison')} from {studies}, read from {_source(plan)}."
+        f"{counted(pooled, 'published pooled result')}, which {'stands' if pooled == 1 else 'stand'} "
+        f"for {counted(behind, 'comparison')}"
+        f"{f', and {counted(single, "effect")} of single comparisons,' if single else ''} "
+        f"from {studies}, read from {_source(plan)}."
     )
 
 
@@ -189,6 +194,9 @@ def _pooled(material: Material) -> tuple[Block, ...]:
             "Delays": [_reach(*ends) for ends in zip(behind.min(), behind.max(), strict=True)],
         }
     )
+    # Comparisons that stand for themselves are no pooled results.
+    table = table[plan.pooled].reset_index(drop=True)
+    points, of = points[plan.pooled[of]], of[plan.pooled[of]]
     columns = [n for n in ("study", "regimen", "species", "delay") if n in points]
     members = points[["row_id", *columns]].assign(result=own["row_id"].to_numpy()[of])
     heads = {n: n.capitalize() for n in columns} | {
