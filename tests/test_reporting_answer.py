@@ -261,7 +261,7 @@ def test_rows_beside_pooled_ones_are_not_called_pooled():
     frame = pd.concat([EIGHT_ROWS, pd.DataFrame([pooled])], ignore_index=True)
     members = pd.DataFrame(
         {"row_id": ["a", "b"], "study": ["X", "Y"], "delay": [1.0, 2.0]}
-        | dict.fromkeys(("n_treated", "n_control"), [8, 8])
+        | {"n_treated": [8, 8], "n_control": [8, 8]}
     )
     spec = bm.ModelSpec(peak="1 + (1 | study)", half_life="1")
     fit = prior_fit(bm.effect_sizes(frame, members=members), spec)

@@ -284,3 +284,43 @@ def test_what_has_faded_to_nothing_is_nothing():
     assert out["c"].iloc[1] == 0.5
     assert np.isnan(out["c"].iloc[2])
     assert frame["a"].iloc[1] == 1e-122
+    # Probabilities and ratios are on scales of their own.
+    own = pd.DataFrame({"Effect": [30.0], "P(> 0)": [5e-4], "Ratio, 95% low": [1e-4]})
+    pd.testing.assert_frame_equal(floored(own), own)
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Eleven half-lives by two levels of the lead: more than a picture holds."""
+    rows = pd.concat([EIGHT_ROWS] * 3, ignore_index=True)
+    rows = rows.assign(row_id=rows.index.astype(str), drug=[f"drug {i % 11}" for i in range(24)])
+    spec = ModelSpec(peak="drug + regimen + (1 | study)", half_life="drug")
+    return Material(prior_fit(effect_sizes(rows), spec))
+
+
+def test_more_curves_than_colours_are_a_table(many):
+    section = page(decay, many)
+    assert not [b for b in section.flat() if isinstance(b, Picture)]
+    assert "22 curves cannot be told apart in one picture" in words(section)
+    assert table(section, "decay-curves-table").groupby(["Drug", "Regimen"]).ngroups == 22
+
+
+def test_more_contrasts_than_a_picture_holds_are_a_table(many):
+    section = page(comparisons, many)
+    assert not [b for b in section.flat() if isinstance(b, Picture)]
+    assert "differences are too many for one picture" in words(section)
+    assert len(table(section, "comparisons-table"))
+
+
+def test_models_that_cannot_be_asked_the_same_say_why(studies):
+    other = EIGHT_ROWS.assign(regimen=["single"] * 4 + ["daily"] * 4)
+    apart = prior_fit(effect_sizes(other), studies.fit.spec)
+    ratio = prior_fit(effect_sizes(EIGHT_ROWS, "ROM"), studies.fit.spec)
+    beside = {"other levels": apart, "other measure": ratio}
+    section = page(comparisons, Material(studies.fit, beside=beside))
+    assert list(table(section, "comparisons-models")) == [
+        "Median and 95% interval",
+        "exponential (this report)",
+    ]
+    assert "other measure cannot stand beside it: its measure is ROM." in words(section)
+    assert "other levels cannot stand beside it: " in words(section)

@@ -20,8 +20,8 @@ from bayesma.queries import (
     summary,
     time_to_loss,
 )
-from bayesma.reporting.blocks import Block, Table, Words
 from bayesma.reporting.answers import check_measure
+from bayesma.reporting.blocks import Block, Table, Words
 from bayesma.reporting.material import Material
 from bayesma.reporting.texts import chance, delay_text, duration_text, estimate
 
@@ -89,7 +89,9 @@ def models_side_by_side(material: Material) -> list[Block]:
         name: [found.get(row, "") for row in rows] for name, found in answers.items()
     }
     wrong = [name for name, found in answers.items() if not found]
-    told = [Words(f"{name} cannot stand beside it: {why}.", "note") for name, why in reasons.items()]
+    told = [
+        Words(f"{name} cannot stand beside it: {why}.", "note") for name, why in reasons.items()
+    ]
     blocks: list[Block] = [
         Table(
             "comparisons-models",
