@@ -19,11 +19,10 @@ from bayesma.reporting.barg import items
 from bayesma.reporting.blocks import Fold, Items, Link, Picture, Table, Words
 from bayesma.reporting.material import Material
 from bayesma.reporting.phrases import (
-    alike,
     counted,
     days_interval,
     duration_text,
-    interval,
+    estimate,
     listed,
     share,
 )
@@ -192,11 +191,9 @@ def test_models_beside_it_agree_or_differ_in_one_line(fading):
 
 
 def test_numbers_are_written_as_people_do():
-    assert interval(1.5849, 0.931, 3.1) == "1.58 [0.93, 3.10]"
-    assert interval(0.0816, 3e-29, 0.875) == "0.082 [0.000, 0.875]"
-    assert interval(-0.001, -123.4, 5) == "0 [−123, 5]"
-    assert alike(0.0, 0.0) == ["0", "0"]
-    assert alike(1.0, float("inf")) == ["1.00", "∞"]
+    assert estimate(1.5849, 0.931, 3.1) == "1.58 [0.93, 3.10]"
+    assert estimate(0.0816, 3e-29, 0.875) == "0.08 [0.00, 0.88]"
+    assert estimate(-0.001, -1234.4, float("inf")) == "0.00 [−1.23e+03, ∞]"
     assert [share(p) for p in (0.999, 0.5, 0.001)] == ["> 0.99", "= 0.50", "< 0.01"]
     assert listed(["a", "b", "c"]) == "a, b and c"
     assert counted(1, "study", "studies") == "1 study"
@@ -261,7 +258,7 @@ def test_rows_beside_pooled_ones_are_not_called_pooled():
     frame = pd.concat([EIGHT_ROWS, pd.DataFrame([pooled])], ignore_index=True)
     members = pd.DataFrame(
         {"row_id": ["a", "b"], "study": ["X", "Y"], "delay": [1.0, 2.0]}
-        | dict.fromkeys(("n_treated", "n_control"), [8, 8])
+        | {"n_treated": [8, 8], "n_control": [8, 8]}
     )
     spec = bm.ModelSpec(peak="1 + (1 | study)", half_life="1")
     fit = prior_fit(bm.effect_sizes(frame, members=members), spec)

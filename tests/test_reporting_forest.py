@@ -23,10 +23,11 @@ from bayesma.queries import (
 from bayesma.reporting.blocks import Fold, Picture, Section, Table, Words
 from bayesma.reporting.material import Material
 from bayesma.reporting.noun import Report
+from bayesma.reporting.phrases import chance, days_estimate, delay_text, estimate
 from bayesma.reporting.sections.comparisons import comparisons
 from bayesma.reporting.sections.decay import decay
 from bayesma.reporting.sections.forest import forest
-from bayesma.reporting.texts import chance, delay_text, duration_text, estimate, floored
+from bayesma.reporting.tidying import floored
 from bayesma.spec import ModelSpec
 
 
@@ -215,7 +216,7 @@ def test_models_stand_side_by_side(pooled):
     assert list(found) == ["exponential (this report)", "plateau", "stuck"]
     assert (found["stuck"] == "").all()
     row = summary(half_life(plateau, grid(plateau, regimen="single"))).iloc[0]
-    text = duration_text(row["median"], row["ci_low"], row["ci_high"])
+    text = days_estimate(row["median"], row["ci_low"], row["ci_high"])
     assert found.loc["half-life (d), single", "plateau"] == text
     # Beyond the 3 d after a single dose: starred, and a probability for each model.
     assert re.fullmatch(r"(> )?0\.\d\d", found.loc["P(repeated > single) at 28 d*", "plateau"])
@@ -275,8 +276,8 @@ def test_chances(p, text):
 def test_numbers_read_as_people_write_them():
     assert estimate(1.576, -0.001, 3.1) == "1.58 [0.00, 3.10]"
     assert estimate(-1.2, -2000.0, float("inf")) == "−1.20 [−2e+03, ∞]"
-    assert duration_text(0.5, 0.004, 123.4) == "0.50 [0.004, 123]"
-    assert duration_text(12.34, 1.0, float("inf")) == "12.3 [1.00, ∞]"
+    assert days_estimate(0.5, 0.004, 123.4) == "0.50 [0.004, 123]"
+    assert days_estimate(12.34, 1.0, float("inf")) == "12.3 [1.00, ∞]"
     assert [delay_text(d) for d in (0, 1 / 24, 7)] == ["0", "1 h", "7 d"]
 
 
@@ -287,3 +288,43 @@ def test_what_has_faded_to_nothing_is_nothing():
     assert out["c"].iloc[1] == 0.5
     assert np.isnan(out["c"].iloc[2])
     assert frame["a"].iloc[1] == 1e-122
+    # Probabilities and ratios are on scales of their own.
+    own = pd.DataFrame({"Effect": [30.0], "P(> 0)": [5e-4], "Ratio, 95% low": [1e-4]})
+    pd.testing.assert_frame_equal(floored(own), own)
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Eleven half-lives by two levels of the lead: more than a picture holds."""
+    rows = pd.concat([EIGHT_ROWS] * 3, ignore_index=True)
+    rows = rows.assign(row_id=rows.index.astype(str), drug=[f"drug {i % 11}" for i in range(24)])
+    spec = ModelSpec(peak="drug + regimen + (1 | study)", half_life="drug")
+    return Material(prior_fit(effect_sizes(rows), spec))
+
+
+def test_more_curves_than_colours_are_a_table(many):
+    section = page(decay, many)
+    assert not [b for b in section.flat() if isinstance(b, Picture)]
+    assert "22 curves cannot be told apart in one picture" in words(section)
+    assert table(section, "decay-curves-table").groupby(["Drug", "Regimen"]).ngroups == 22
+
+
+def test_more_contrasts_than_a_picture_holds_are_a_table(many):
+    section = page(comparisons, many)
+    assert not [b for b in section.flat() if isinstance(b, Picture)]
+    assert "differences are too many for one picture" in words(section)
+    assert len(table(section, "comparisons-table"))
+
+
+def test_models_that_cannot_be_asked_the_same_say_why(studies):
+    other = EIGHT_ROWS.assign(regimen=["single"] * 4 + ["daily"] * 4)
+    apart = prior_fit(effect_sizes(other), studies.fit.spec)
+    ratio = prior_fit(effect_sizes(EIGHT_ROWS, "ROM"), studies.fit.spec)
+    beside = {"other levels": apart, "other measure": ratio}
+    section = page(comparisons, Material(studies.fit, beside=beside))
+    assert list(table(section, "comparisons-models")) == [
+        "Median and 95% interval",
+        "exponential (this report)",
+    ]
+    assert "other measure cannot stand beside it: its measure is ROM." in words(section)
+    assert "other levels cannot stand beside it: " in words(section)

@@ -52,6 +52,14 @@ MODELS = {
 }
 
 
+TAUS = {
+    "flat": "standard deviation of true effects by study",
+    "student": "scale of the Student-t of true effects by study",
+    "proportional": "standard deviation of true effects by study where the mean is 0",
+    "tau": "standard deviation of true effects by study, the average over rows",
+}
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_equations_are_well_formed_and_explained(name):
     plan = plan_of(**MODELS[name])
@@ -145,6 +153,11 @@ def test_contrasts_bind_only_what_is_coded_by_them():
         "change over one standard deviation of log(dose)"
     )
     assert table.loc["level", "Binds"].endswith("each level by itself")
+
+
+def test_tau_is_what_the_population_makes_of_it():
+    binds = {name: priors_of(plan_of(**MODELS[name])).loc["tau", "Binds"] for name in TAUS}
+    assert binds == TAUS
 
 
 def test_a_named_prior_of_tau_keeps_its_name():

@@ -20,10 +20,10 @@ from bayesma.queries import (
     summary,
     time_to_loss,
 )
-from bayesma.reporting.blocks import Block, Table, Words
 from bayesma.reporting.answers import check_measure
+from bayesma.reporting.blocks import Block, Table, Words
 from bayesma.reporting.material import Material
-from bayesma.reporting.texts import chance, delay_text, duration_text, estimate
+from bayesma.reporting.phrases import chance, days_estimate, delay_text, estimate
 
 __all__ = ["LOSS", "compared", "contrasted", "models_side_by_side", "pairs", "records"]
 
@@ -89,7 +89,9 @@ def models_side_by_side(material: Material) -> list[Block]:
         name: [found.get(row, "") for row in rows] for name, found in answers.items()
     }
     wrong = [name for name, found in answers.items() if not found]
-    told = [Words(f"{name} cannot stand beside it: {why}.", "note") for name, why in reasons.items()]
+    told = [
+        Words(f"{name} cannot stand beside it: {why}.", "note") for name, why in reasons.items()
+    ]
     blocks: list[Block] = [
         Table(
             "comparisons-models",
@@ -127,7 +129,7 @@ def _answers(asked: Material, material: Material) -> dict[str, str]:
             (f"time until {LOSS:.0%} is lost (d)", time_to_loss(fit, points, LOSS)),
         ):
             for row in records(summary(draws)):
-                numbers = duration_text(row["median"], row["ci_low"], row["ci_high"])
+                numbers = days_estimate(row["median"], row["ci_low"], row["ci_high"])
                 rows[_row(words, row, at)] = numbers
     delays = asked.delays or [0.0]
     found = material.quietly(

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import math
 
+from bayesma.diagnostics import days_text
+from bayesma.frequentist.sentences import fixed
+
 __all__ = [
-    "alike",
+    "chance",
     "counted",
+    "days_estimate",
     "days_interval",
+    "delay_text",
     "duration_text",
-    "interval",
+    "estimate",
     "listed",
     "number",
+    "range_text",
     "share",
 ]
 
 YEAR = 365.25
-LARGE = 1e6
+# Beyond it a number has three digits, no decimals.
+LARGE = 1000.0
 # Durations that nobody has measured are named, not counted.
 LONGEST, SHORTEST = 100 * YEAR, 1 / 86400
 UNITS = ((1.0, 1.0, "d"), (1 / 24, 24.0, "h"), (1 / 1440, 1440.0, "min"), (0.0, 86400.0, "s"))
-# A probability beyond these is not told apart from certainty.
+# A probability within half of this of 0 or 1 is not told apart from certainty.
 EDGE = 0.01
 
 
@@ -32,24 +39,22 @@ def number(value: float) -> str:
     return f"{float(f'{value:.3g}') + 0.0:.6g}".replace("-", "−")
 
 
-def interval(median: float, low: float, high: float) -> str:
-    """Return a median with its interval, of as many decimals: 1.58 [0.93, 3.10]."""
-    middle, *ends = alike(median, low, high)
-    return f"{middle} [{', '.join(ends)}]"
+def estimate(median: float, low: float, high: float, digits: int = 2) -> str:
+    """Return a median with its interval: 1.58 [0.93, 3.10]."""
+    middle, first, last = (_decimal(value, digits) for value in (median, low, high))
+    return f"{middle} [{first}, {last}]"
 
 
-def alike(*values: float) -> list[str]:
-    """Return numbers with one number of decimals, three digits of the largest."""
-    finite = [abs(value) for value in values if math.isfinite(value)]
-    largest = max(finite, default=0.0)
-    if not finite or not 0 < largest < LARGE:
-        return [number(value) for value in values]
-    decimals = max(2 - math.floor(math.log10(largest)), 0)
-    # Adding 0.0 leaves no negative zero.
-    return [
-        number(v) if math.isinf(v) else f"{round(v, decimals) + 0.0:.{decimals}f}".replace("-", "−")
-        for v in values
-    ]
+def range_text(low: float, high: float, digits: int = 2) -> str:
+    """Return where something lies: 0.93 to 3.10."""
+    return f"{_decimal(low, digits)} to {_decimal(high, digits)}"
+
+
+def _decimal(value: float, digits: int) -> str:
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    text = fixed(value, digits) if abs(value) < LARGE else f"{value:.3g}"
+    return text.replace("-", "−")
 
 
 def duration_text(days: float) -> str:
@@ -71,11 +76,38 @@ def days_interval(median: float, low: float, high: float) -> str:
     return f"{duration_text(median)} [{duration_text(low)}, {duration_text(high)}]"
 
 
-def share(probability: float) -> str:
-    """Return a probability with two decimals, and its relation: "= 0.93" or "> 0.99"."""
-    if probability > 1 - EDGE:
+def days_estimate(median: float, low: float, high: float) -> str:
+    """Return days with their interval, to two or three digits: 4.74 [0.29, 12.3]."""
+    middle, first, last = (_days(value) for value in (median, low, high))
+    return f"{middle} [{first}, {last}]"
+
+
+def _days(value: float) -> str:
+    if math.isinf(value):
+        return "∞"
+    if 0 < value < 0.01 or value >= LARGE:
+        return f"{value:.2g}"
+    return f"{value:.2f}" if value < 10 else f"{value:.3g}"
+
+
+def delay_text(days: float) -> str:
+    """Return a delay as people say it."""
+    return "0" if days == 0 else days_text(days)
+
+
+def chance(p: float) -> str:
+    """Return a probability; one that draws cannot tell from 0 or 1 is bounded."""
+    if math.isnan(p):
+        return ""
+    if p > 1 - EDGE / 2:
         return f"> {1 - EDGE:g}"
-    return f"< {EDGE:g}" if probability < EDGE else f"= {probability:.2f}"
+    return f"< {EDGE:g}" if p < EDGE / 2 else f"{p:.2f}"
+
+
+def share(probability: float) -> str:
+    """Return a probability with its relation: "= 0.93" or "> 0.99"."""
+    text = chance(probability)
+    return text if text.startswith((">", "<")) else f"= {text}"
 
 
 def counted(count: int, noun: str, many: str | None = None) -> str:

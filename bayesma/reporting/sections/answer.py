@@ -15,12 +15,12 @@ from bayesma.reporting.answers import agreement, fading, points, prospects
 from bayesma.reporting.blocks import Block, Items, Link, Words
 from bayesma.reporting.material import Material
 from bayesma.reporting.phrases import (
-    alike,
     counted,
     days_interval,
     duration_text,
-    interval,
+    estimate,
     listed,
+    range_text,
     share,
 )
 
@@ -84,7 +84,7 @@ def _size(material: Material) -> str:
     table, left = points(material)
     found: dict[str, list[str]] = {}
     for record in table.to_dict("records"):
-        numbers = f"{interval(*_ends(record))}{_when(material, record)} ({_side(record)})"
+        numbers = f"{estimate(*_ends(record))}{_when(material, record)} ({_side(record)})"
         found.setdefault(_for(list(material.at), record), []).append(numbers)
     parts = [f"{listed(numbers)}{cell}" for cell, numbers in found.items()]
     # Numbers too: they stand at their mean.
@@ -170,7 +170,7 @@ def _prospect(material: Material) -> str:
         return f"What a new study would find cannot be said: {why}."
     table = prospects(material)
     parts = [
-        f"from {' to '.join(alike(record['ci_low'], record['ci_high']))} ({_side(record)})"
+        f"from {range_text(record['ci_low'], record['ci_high'])} ({_side(record)})"
         f"{_for(list(material.at), record)}{_when(material, record)}"
         for record in table.to_dict("records")
     ]
@@ -190,7 +190,7 @@ def _spread(material: Material) -> str:
     for name, unit in zip(plan.tau_names, plan.groups.names, strict=True):
         draws = material.fit.posterior[name].values
         low, median, high = np.quantile(draws, [0.025, 0.5, 0.975])
-        parts.append(f"{interval(median, low, high)} by {unit.replace('_', ' ')}")
+        parts.append(f"{estimate(median, low, high)} by {unit.replace('_', ' ')}")
     return f"; true effects spread with a standard deviation of {listed(parts)}"
 
 
@@ -229,9 +229,10 @@ def _beside(material: Material, name: str, fit: Fit) -> str:
             "interval."
         )
     record = table[~agrees].iloc[0].to_dict()
-    theirs = interval(*(float(record[f"{k}_other"]) for k in ("median", "ci_low", "ci_high")))
+    median, low, high = (float(record[f"{k}_other"]) for k in ("median", "ci_low", "ci_high"))
+    theirs = estimate(median, low, high)
     return (
         f"Beside it, {form} differs on {int((~agrees).sum())} of {len(table)} effects above, such "
         f"as{_for(list(material.at), record)}{_when(material, record)}: {theirs} there, "
-        f"{interval(*_ends(record))} here."
+        f"{estimate(*_ends(record))} here."
     )

@@ -28,7 +28,8 @@ from bayesma.reporting.levels import (
     records,
 )
 from bayesma.reporting.material import Material
-from bayesma.reporting.texts import chance, delay_text, duration_text, estimate, floored, head
+from bayesma.reporting.phrases import chance, days_estimate, delay_text, estimate
+from bayesma.reporting.tidying import floored, head
 
 __all__ = ["comparisons"]
 
@@ -97,7 +98,7 @@ def _half_life_ratio(material: Material) -> Words | None:
             where = ", ".join(str(row[n]) for n in cells)
             said.append(
                 f"{level} to {reference}{f' ({where})' if where else ''}: "
-                f"{duration_text(row['median'], row['ci_low'], row['ci_high'])}, P(longer) = "
+                f"{days_estimate(row['median'], row['ci_low'], row['ci_high'])}, P(longer) = "
                 f"{chance(row['p_above_1'])}"
             )
     return Words(f"Ratio of half-lives, {'; '.join(said)}.")

@@ -12,7 +12,8 @@ from bayesma.queries import decay_curve, grid, study_points, summary
 from bayesma.queries.grids import delay_range
 from bayesma.reporting.blocks import Block, Picture, Table, Words
 from bayesma.reporting.material import LINES, Material
-from bayesma.reporting.texts import delay_text, estimate, floored, head
+from bayesma.reporting.phrases import delay_text, estimate
+from bayesma.reporting.tidying import floored, head
 
 __all__ = ["decay"]
 

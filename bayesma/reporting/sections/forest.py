@@ -8,7 +8,8 @@ from bayesma.plots.shrinkage import plot_shrinkage
 from bayesma.queries.partialpooling import population_effects, shrinkage
 from bayesma.reporting.blocks import Block, Picture, Table, Words
 from bayesma.reporting.material import Material
-from bayesma.reporting.texts import delay_text, estimate, floored, head
+from bayesma.reporting.phrases import delay_text, estimate
+from bayesma.reporting.tidying import floored, head
 
 __all__ = ["forest"]
 

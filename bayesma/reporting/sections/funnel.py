@@ -11,7 +11,7 @@ from bayesma.plots.funnel import plot_funnel
 from bayesma.queries.funnels import funnel_points
 from bayesma.reporting.blocks import Block, Picture, Table, Words
 from bayesma.reporting.material import Material
-from bayesma.reporting.texts import estimate
+from bayesma.reporting.phrases import estimate
 
 __all__ = ["funnel"]
 

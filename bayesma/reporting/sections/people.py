@@ -12,7 +12,8 @@ from bayesma.plots import plot_budget, plot_translation
 from bayesma.queries import summary
 from bayesma.reporting.blocks import Block, Fold, Items, Picture, Table, Words
 from bayesma.reporting.material import Material
-from bayesma.reporting.texts import chance, delay_text, estimate, floored, head
+from bayesma.reporting.phrases import chance, delay_text, estimate
+from bayesma.reporting.tidying import floored, head
 from bayesma.translation import Budget, Translation, uncertainty_budget
 
 __all__ = ["people"]

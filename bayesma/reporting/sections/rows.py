@@ -46,10 +46,10 @@ def _opening(material: Material) -> str:
     pooled = int(plan.pooled.sum())
     behind = int(plan.pooled[plan.pooling.row].sum())
     single = len(plan.effects) - pooled
+    beside = f", and {counted(single, 'effect')} of single comparisons," if single else ""
     return (
-        f"{counted(pooled, 'published pooled result')}, which {'stands' if pooled == 1 else 'stand'} "
-        f"for {counted(behind, 'comparison')}"
-        f"{f', and {counted(single, "effect")} of single comparisons,' if single else ''} "
+        f"{counted(pooled, 'published pooled result')}, which "
+        f"{'stands' if pooled == 1 else 'stand'} for {counted(behind, 'comparison')}{beside} "
         f"from {studies}, read from {_source(plan)}."
     )
 
