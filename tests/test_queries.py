@@ -594,3 +594,14 @@ def test_queries_import_no_sampler():
     done = subprocess.run([sys.executable, "-c", ASK], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def test_a_point_is_summed_up_alike_whatever_is_asked_beside_it():
+    from bayesma.queries.summaries import centre_and_interval
+
+    draws = np.array([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, np.inf, np.inf]]).T
+    low, middle, high = centre_and_interval(draws, 0.95)
+    assert middle[0] == np.median(draws[:, 0]) == 2.5
+    assert (middle[1], high[1]) == (2.0, np.inf)
+    alone = centre_and_interval(draws[:, :1], 0.95)
+    assert [low[0], middle[0], high[0]] == [end[0] for end in alone]

@@ -84,7 +84,7 @@ def test_the_answer_has_three_sentences_with_the_models_numbers(fading):
     low, high = re.search(r"from ([−\d.]+) to ([\d.]+) ", prospect).groups()
     assert float(low) == pytest.approx(2 - 0.98, abs=0.15)
     assert float(high) == pytest.approx(2 + 0.98, abs=0.15)
-    assert "standard deviation of 0.500 [0.49" in prospect
+    assert "standard deviation of 0.50 [0.50, 0.50] by study" in prospect
     for text in (size, fades, prospect):
         assert text.endswith(".")
         assert not re.search(r"[.!?] [A-Z]", text)

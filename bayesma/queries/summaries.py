@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,9 +86,14 @@ def centre_and_interval(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the lower end, median and upper end over the first axis of draws."""
     tail = (1 - ci_prob) / 2
-    # "lower" keeps infinite draws from making NaN of an interpolated quantile.
-    method: Literal["lower", "linear"] = "lower" if np.isinf(values).any() else "linear"
-    low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail], axis=0, method=method)
+    asked = [tail, 0.5, 1 - tail]
+    infinite = np.isinf(values).any(axis=0)
+    with np.errstate(invalid="ignore"):
+        found = np.quantile(values, asked, axis=0)
+    if infinite.any():
+        # Between a number and infinity nothing can be interpolated: there the draw below is taken.
+        found = np.where(infinite, np.quantile(values, asked, axis=0, method="lower"), found)
+    low, middle, high = found
     return low, middle, high
 
 
