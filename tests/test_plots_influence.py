@@ -65,7 +65,7 @@ def test_studies_without_a_k_are_counted():
     figure = plot_influence(data)
     assert len(artists(figure)["rows: population mean"].get_xdata()) == 19
     caption = " ".join(artists(figure)["caption"].get_text().split())
-    assert "1 studies without a Pareto k are not drawn" in caption
+    assert "Without a Pareto k, and not drawn: 1" in caption
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ MARKS = {
 # Kallioinen et al. 2024, section 4.1.
 THRESHOLD = 0.05
 # Inches and points; rows beyond MOST are not drawn.
-WIDTH, LEFT, RIGHT, HEAD, FOOT = 7.6, 3.15, 0.2, 0.62, 0.95
+WIDTH, LEFT, RIGHT, HEAD, FOOT = 7.6, 3.15, 0.2, 0.55, 0.72
 ROW, SMALL, FONT, LETTERS = 0.215, 8, 9, 46
 MOST = 60
 CAPTION_WIDTH = 122
@@ -99,12 +99,12 @@ def _pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
 def _stage(axes: Axes, shown: pd.DataFrame, threshold: float) -> None:
     """Set the axes, the words at the left and the threshold."""
     largest = float(np.nanmax(shown[["prior", "likelihood"]].to_numpy(dtype=float)))
-    axes.set_xlim(0, 1.08 * max(largest, 2 * threshold))
+    axes.set_xlim(0, 1.04 * max(largest, 2 * threshold))
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_yticks([])
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(labelsize=SMALL)
-    axes.set_xlabel("sensitivity: distance per doubling of the power", fontsize=FONT)
+    axes.set_xlabel("sensitivity (distance per doubling)", fontsize=FONT)
     axes.axvline(
         threshold,
         color="0.35",
@@ -146,6 +146,7 @@ def _draw(axes: Axes, shown: pd.DataFrame, name: str) -> None:
         markersize=5.5,
         markeredgecolor="white",
         markeredgewidth=0.6,
+        clip_on=False,  # nor is a mark at 0
         gid=f"rows: {name}",
         label="\n".join(lines),
         zorder=3 if name == "prior" else 2,
